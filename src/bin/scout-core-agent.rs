@@ -1,0 +1,2 @@
+//! Arguments and exit codes of the core agent; everything else is in the library.
+fn main() {}

@@ -1,0 +1,7 @@
+//! The native core that application-performance-monitoring agents embed.
+//!
+//! One engine, two faces: the C ABI (`ffi`) and the core agent executable (`agent`).
+//! Dependencies between these modules point down only; `docs/ARCHITECTURE.md` has the rules.
+#![deny(unsafe_op_in_unsafe_fn)]
+
+pub mod sql;

@@ -1,0 +1,1 @@
+//! SQL statements made safe to keep: sanitised text, low-cardinality names, fingerprints. Pure.
