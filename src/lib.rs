@@ -6,4 +6,6 @@
 
 pub mod model;
 pub mod record;
+pub mod recorder;
 pub mod sql;
+pub mod sys;
