@@ -89,6 +89,7 @@ impl ExitHook {
     }
 
     /// Sets this thread's pointer. Null disarms.
+    #[allow(clippy::not_unsafe_ptr_arg_deref, reason = "the pointer is stored, not followed")]
     pub fn arm(&self, pointer: *mut libc::c_void) -> bool {
         // SAFETY: the key was created and is never deleted.
         unsafe { libc::pthread_setspecific(self.0, pointer) == 0 }
