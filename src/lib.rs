@@ -8,5 +8,6 @@ pub mod config;
 pub mod model;
 pub mod record;
 pub mod recorder;
+pub mod spool;
 pub mod sql;
 pub mod sys;
