@@ -5,6 +5,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 pub mod config;
+pub mod delivery;
 pub mod model;
 pub mod record;
 pub mod recorder;
