@@ -5,6 +5,11 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 pub mod agent;
+pub mod config;
+pub mod delivery;
 pub mod model;
 pub mod record;
+pub mod recorder;
+pub mod spool;
 pub mod sql;
+pub mod sys;
