@@ -1,6 +1,6 @@
 """A small web shop, watched by scoutcore: Flask, SQLite, and a queue of background jobs.
 
-    python app.py WORK_DIR PAYLOAD_DIR      # prints one line of JSON, then serves until SIGTERM
+    python app.py WORK_DIR PAYLOAD_DIR      # prints JSON lines, serves until SIGTERM
 
 It does what real applications do wrong, so that there is something to see: one query a row, a
 report that is too slow, an exception, and personal data written into SQL.
@@ -16,11 +16,12 @@ import time
 import urllib.request
 
 import scoutcore as scout
-import store
 from flask import Flask, g, redirect, render_template, request
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+import store
 from scout_flask import TracedConnection, instrument
 from store import literal
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 app = Flask(__name__)
 instrument(app)
@@ -77,11 +78,12 @@ def orders():
 @app.get("/sales")
 def sales():
     """Slow: ranks each line by counting the larger ones, and asks another service for rates."""
-    ranked = database().execute(
+    sql = (
         "SELECT p.name, l.amount, (SELECT count(*) FROM lines o WHERE o.amount > l.amount) AS place"
         " FROM lines l JOIN products p ON p.id = l.product_id"
         f" WHERE l.amount < {store.LARGE_AMOUNT} ORDER BY place LIMIT 10"
-    ).fetchall()
+    )
+    ranked = database().execute(sql).fetchall()
     url = request.host_url.replace("127.0.0.1", "localhost") + "rates"
     with scout.span("HTTP/GET", {"url": url}), urllib.request.urlopen(url, timeout=5) as answer:
         rates = json.load(answer)
@@ -97,10 +99,11 @@ def rates():
 @app.post("/search")
 def search():
     wanted = request.form["customer"]
-    found = database().execute(
+    sql = (
         f"SELECT id, name FROM customers WHERE name = {literal(wanted)}"
         f" OR lower(email) IN ({literal(wanted.lower())}, {literal(wanted.strip())})"
-    ).fetchall()
+    )
+    found = database().execute(sql).fetchall()
     return render_template("search.html", found=found)
 
 
@@ -146,6 +149,10 @@ def send_receipt(shop, order):
         )
 
 
+def say(**facts):
+    print(json.dumps(facts), flush=True)
+
+
 def main(work_dir, payload_dir):
     recording = scout.start(
         name="Demo Shop",
@@ -163,14 +170,13 @@ def main(work_dir, payload_dir):
     worker = threading.Thread(target=work, name="jobs")
     worker.start()
     threading.Thread(target=server.serve_forever, name="server").start()
-    address = "http://127.0.0.1:%d" % server.server_port
-    print(json.dumps({"url": address, "recording": recording, "off": scout.off_reason()}), flush=True)
+    say(url=f"http://127.0.0.1:{server.server_port}", recording=recording, off=scout.off_reason())
     stop.wait()
     server.shutdown()
     server.server_close()
     jobs.put(None)
     worker.join()
-    print(json.dumps({"status": scout.flush(5000), "stats": scout.stats()}), flush=True)
+    say(flushed=scout.flush(5000), stats=scout.stats())
     scout.shutdown(5000)
 
 

@@ -89,9 +89,10 @@ def leaks(texts):
     """Literals of the application's SQL that are in a payload file."""
     for path, text in texts.items():
         # As it is, and with all JSON escapes undone.
-        for shown in (text, json.dumps(json.loads(text), ensure_ascii=False).replace('\\"', '"')):
+        plain = json.dumps(json.loads(text), ensure_ascii=False).replace('\\"', '"')
+        for shown in (text.lower(), plain.lower()):
             for canary in store.canaries():
-                if canary in shown:
+                if canary.lower() in shown:
                     yield "%s contains %r" % (path, canary)
 
 

@@ -93,25 +93,30 @@ class Driver:
 
 
 def main(work_dir, payload_dir, seconds):
-    shop = subprocess.Popen(
-        [sys.executable, os.path.join(HERE, "app.py"), work_dir, payload_dir],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    # Flask logs each exception with its backtrace: into a file, they are part of the show.
+    log = os.path.join(work_dir, "shop.log")
+    with open(log, "w", encoding="utf-8") as errors:
+        shop = subprocess.Popen(
+            [sys.executable, os.path.join(HERE, "app.py"), work_dir, payload_dir],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
     try:
         line = shop.stdout.readline()
         if not line:
-            sys.exit("the shop did not start")
+            sys.exit("the shop did not start, see " + log)
         started = json.loads(line)
         if not started["recording"]:
             sys.exit("scoutcore is off: %s" % started["off"])
-        print("The shop serves at %s; 4 users visit it for %g s ..." % (started["url"], seconds))
+        visit = "The shop serves at %s; %d users visit it for %g s ..."
+        print(visit % (started["url"], USERS, seconds), flush=True)
         driver = Driver(started["url"])
         driver.drive(seconds)
         shop.send_signal(signal.SIGTERM)
         stopped = shop.stdout.readline()
         if shop.wait(30) != 0 or not stopped:
-            sys.exit("the shop ended with exit code %s" % shop.returncode)
+            sys.exit("the shop ended with exit code %s, see %s" % (shop.returncode, log))
     finally:
         shop.kill()
         shop.wait()

@@ -16,7 +16,7 @@ CUSTOMERS = [
     ("Zephyrine Quillfeather", "zephyrine@quillfeather.example", "4929713388210045"),
     ("Ambrose O'Tanglewood", "ambrose.otanglewood@canary.example", "5425233430109903"),
     ("Søren Ånglundsson", "soren+shop@xn--nglundsson-t5a.example", "4263982640269299"),
-    ("Ottoline \"Otto\" Vexham", "ottoline_vexham@canary.example", "2223000048410010"),
+    ('Ottoline "Otto" Vexham', "ottoline_vexham@canary.example", "2223000048410010"),
     ("Thaddeus Brimblecombe", "t.brimblecombe@canary.example", "6011000990139424"),
 ]
 # A bank refuses this one.
