@@ -1,10 +1,11 @@
+use super::drain::Drainer;
 use super::names::NameTable;
 use super::segment::{Header, Phase, SEGMENT_BYTES, Segment};
 use super::thread::{ThreadRecord, ThreadRecords};
 use crate::sys::{fork, thread};
 use crossbeam_queue::ArrayQueue;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// How many recorders may run at once in a process; the low bits of a handle.
@@ -87,6 +88,8 @@ pub struct Recorder {
     /// Counts.
     pub counters: RecorderCounters,
     drainer: OnceLock<std::thread::Thread>,
+    drainer_given: AtomicBool,
+    panic_at_attach: AtomicBool,
 }
 
 impl Recorder {
@@ -104,6 +107,25 @@ impl Recorder {
             names,
             counters: RecorderCounters::default(),
             drainer: OnceLock::new(),
+            drainer_given: AtomicBool::new(false),
+            panic_at_attach: AtomicBool::new(false),
+        }
+    }
+
+    /// The recorder's only drainer: to the first who asks.
+    pub fn drainer(&self) -> Option<Drainer> {
+        (!self.drainer_given.swap(true, Ordering::AcqRel)).then(|| Drainer::of(self))
+    }
+
+    /// For the test that a panic in a recording call stays inside: the next thread's first record
+    /// panics.
+    pub fn panic_at_next_attach(&self) {
+        self.panic_at_attach.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn panic_if_asked(&self) {
+        if self.panic_at_attach.swap(false, Ordering::Relaxed) {
+            std::panic::panic_any("asked for by the option test_panic");
         }
     }
 

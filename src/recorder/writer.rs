@@ -102,6 +102,7 @@ fn attach(process: &Process, slot: usize, stamp: u64) -> Option<Writer> {
     let recorder = process.slots.get(slot)?.recorder.load(Ordering::Acquire);
     // SAFETY: set before the stamp, to a recorder that is never freed.
     let found = unsafe { recorder.as_ref() }?;
+    found.panic_if_asked();
     // A new core may have moved in between the two loads.
     (found.stamp == stamp).then_some(Writer {
         stamp,
