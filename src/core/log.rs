@@ -52,8 +52,7 @@ impl Log {
         if level > self.threshold {
             return;
         }
-        let line =
-            Line { time_ns: crate::recorder::clock::now().0, level, message: message() };
+        let line = Line { time_ns: crate::recorder::clock::now().0, level, message: message() };
         let Some(mut lines) = self.lines.try_lock() else {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return;
@@ -67,7 +66,10 @@ impl Log {
 
     /// Shows the oldest line as JSON, and removes it if `take` succeeds. `None` when there is
     /// none, or another thread is at it.
-    pub(super) fn next<E>(&self, take: impl FnOnce(&str) -> Result<(), E>) -> Option<Result<(), E>> {
+    pub(super) fn next<E>(
+        &self,
+        take: impl FnOnce(&str) -> Result<(), E>,
+    ) -> Option<Result<(), E>> {
         let mut lines = self.lines.try_lock()?;
         let json = serde_json::to_string(lines.front()?).unwrap_or_default();
         let taken = take(&json);

@@ -27,8 +27,6 @@ pub(super) enum Extent {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settled {
     pub(super) drained: DrainReport,
-    /// Periods put into the spool.
-    pub(super) periods: usize,
     /// Where the least safe of them is.
     pub(super) safety: Safety,
 }
@@ -63,11 +61,10 @@ impl Pipeline {
         };
         let mut spool = core.spool.lock().unwrap_or_else(PoisonError::into_inner);
         let mut safety = Safety::Disk;
-        let count = periods.len();
         for period in periods {
             safety = safety.min(spool.put(period));
         }
-        Settled { drained, periods: count, safety }
+        Settled { drained, safety }
     }
 
     fn round(&mut self, core: &Core) -> DrainReport {

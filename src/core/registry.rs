@@ -3,8 +3,10 @@ use super::instance::Core;
 use super::setup::Setup;
 use super::worker;
 use crate::recorder::{self, MAX_RECORDERS, NameTable};
-use crate::sys::{fork, random};
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use crate::sys::fork::{self, PerProcess};
+use crate::sys::leaked::Leaked;
+use crate::sys::random;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// A handle: a recorder's stamp, and its slot in the lowest three bits. Below 2^51, so that it
@@ -29,7 +31,6 @@ pub(super) fn stamp_of(handle: Handle) -> u64 {
 
 /// The cores of one process in one fork generation.
 struct Registry {
-    generation: u32,
     slots: [Slot; MAX_RECORDERS],
     /// Held while a core is made. Fresh in a child.
     making: Mutex<()>,
@@ -40,46 +41,28 @@ struct Slot {
     /// 0: never used.
     handle: AtomicU64,
     ended: AtomicBool,
-    core: AtomicPtr<Core>,
+    core: Leaked<Core>,
     /// In a child: the parent's core, to be built anew at the first call. Only its immutable parts
     /// and its append-only names are read.
-    origin: AtomicPtr<Core>,
+    origin: Leaked<Core>,
     /// Cores that ended here before. Kept, so that no pointer to one ever dangles.
     graveyard: Mutex<Vec<&'static Core>>,
 }
 
-static CURRENT: AtomicPtr<Registry> = AtomicPtr::new(std::ptr::null_mut());
+static CURRENT: PerProcess<Registry> = PerProcess::new();
 
 fn current() -> &'static Registry {
-    let generation = fork::generation();
-    let found = CURRENT.load(Ordering::Acquire);
-    // SAFETY: only ever set to leaked boxes.
-    let before = unsafe { found.as_ref() };
-    if let Some(registry) = before
-        && registry.generation == generation
-    {
-        return registry;
-    }
-    let slots: [Slot; MAX_RECORDERS] = Default::default();
-    for (slot, old) in slots.iter().zip(before.into_iter().flat_map(|registry| &registry.slots)) {
-        let core = old.core.load(Ordering::Acquire);
-        let origin = if core.is_null() { old.origin.load(Ordering::Acquire) } else { core };
-        if !origin.is_null() {
-            slot.handle.store(old.handle.load(Ordering::Acquire), Ordering::Relaxed);
-            slot.ended.store(old.ended.load(Ordering::Acquire), Ordering::Relaxed);
-            slot.origin.store(origin, Ordering::Relaxed);
+    CURRENT.get(|_, parent| {
+        let slots: [Slot; MAX_RECORDERS] = Default::default();
+        for (slot, old) in slots.iter().zip(parent.into_iter().flat_map(|parent| &parent.slots)) {
+            if let Some(origin) = old.core.get().or(old.origin.get()) {
+                slot.handle.store(old.handle.load(Ordering::Acquire), Ordering::Relaxed);
+                slot.ended.store(old.ended.load(Ordering::Acquire), Ordering::Relaxed);
+                slot.origin.set(Some(origin));
+            }
         }
-    }
-    let fresh = Box::into_raw(Box::new(Registry { generation, slots, making: Mutex::new(()) }));
-    match CURRENT.compare_exchange(found, fresh, Ordering::AcqRel, Ordering::Acquire) {
-        // SAFETY: just leaked, by us.
-        Ok(_) => unsafe { &*fresh },
-        Err(_) => {
-            // SAFETY: ours, and nobody else has seen it.
-            drop(unsafe { Box::from_raw(fresh) });
-            current()
-        }
-    }
+        Registry { slots, making: Mutex::new(()) }
+    })
 }
 
 /// Starts a core.
@@ -103,7 +86,7 @@ pub(super) fn start(options: &str) -> Result<Handle, Failure> {
     let core = Core::new(setup, index, stamp, NameTable::default());
     // Order: whoever sees the new handle sees neither the old core nor the old end.
     bury(slot);
-    slot.origin.store(std::ptr::null_mut(), Ordering::Release);
+    slot.origin.set(None);
     slot.handle.store(handle, Ordering::Release);
     launch(slot, core);
     slot.ended.store(false, Ordering::Release);
@@ -120,9 +103,7 @@ fn new_stamp() -> u64 {
 }
 
 fn bury(slot: &Slot) {
-    let dead = slot.core.swap(std::ptr::null_mut(), Ordering::AcqRel);
-    // SAFETY: null or a leaked core.
-    if let Some(dead) = unsafe { dead.as_ref() } {
+    if let Some(dead) = slot.core.take() {
         slot.graveyard.lock().unwrap_or_else(PoisonError::into_inner).push(dead);
     }
 }
@@ -130,7 +111,7 @@ fn bury(slot: &Slot) {
 fn launch(slot: &Slot, core: Core) -> &'static Core {
     let core: &'static Core = Box::leak(Box::new(core));
     recorder::install(core.slot, &core.recorder);
-    slot.core.store(std::ptr::from_ref(core).cast_mut(), Ordering::Release);
+    slot.core.set(Some(core));
     worker::start(core);
     core
 }
@@ -145,8 +126,7 @@ pub(super) fn find(handle: Handle) -> Result<&'static Core, Failure> {
     if slot.ended.load(Ordering::Acquire) {
         return Err(Failure::ShutDown);
     }
-    // SAFETY: null or a leaked core.
-    match unsafe { slot.core.load(Ordering::Acquire).as_ref() } {
+    match slot.core.get() {
         Some(core) => Ok(core),
         None => revive(registry, slot, handle),
     }
@@ -160,12 +140,10 @@ fn revive(
     handle: Handle,
 ) -> Result<&'static Core, Failure> {
     let _making = registry.making.lock().unwrap_or_else(PoisonError::into_inner);
-    // SAFETY: null or a leaked core.
-    if let Some(core) = unsafe { slot.core.load(Ordering::Acquire).as_ref() } {
+    if let Some(core) = slot.core.get() {
         return Ok(core);
     }
-    // SAFETY: null or the parent's leaked core, of which only immutable parts are read.
-    let origin = unsafe { slot.origin.load(Ordering::Acquire).as_ref() }.ok_or(Failure::Handle)?;
+    let origin = slot.origin.get().ok_or(Failure::Handle)?;
     let names = NameTable::inherit(&origin.recorder.names);
     let core = Core::new(origin.setup.clone(), slot_of(handle), stamp_of(handle), names);
     Ok(launch(slot, core))
@@ -182,8 +160,7 @@ pub(super) fn end(handle: Handle) -> Result<Option<&'static Core>, Failure> {
     if slot.ended.swap(true, Ordering::AcqRel) {
         return Err(Failure::ShutDown);
     }
-    // SAFETY: null or a leaked core.
-    Ok(unsafe { slot.core.load(Ordering::Acquire).as_ref() })
+    Ok(slot.core.get())
 }
 
 /// Whether a handle's core has ended: for the answer to a record that found nothing live.

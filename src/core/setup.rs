@@ -104,8 +104,7 @@ impl Setup {
             hostname: self.hostname(),
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let options =
-            ClientOptions { proxy: self.proxy(checkin), ca_pem: self.ca_pem.clone() };
+        let options = ClientOptions { proxy: self.proxy(checkin), ca_pem: self.ca_pem.clone() };
         service(account, &options).map_err(Failure::Options)
     }
 
@@ -120,7 +119,8 @@ impl Setup {
             let entry = entry.trim().trim_start_matches('.');
             entry == "*"
                 || (!entry.is_empty()
-                    && (host == entry || host.strip_suffix(entry).is_some_and(|h| h.ends_with('.'))))
+                    && (host == entry
+                        || host.strip_suffix(entry).is_some_and(|h| h.ends_with('.'))))
         });
         (!excepted).then(|| proxy.to_owned())
     }

@@ -91,10 +91,7 @@ pub(super) unsafe fn bytes<'a>(pointer: *const u8, len: usize) -> Result<&'a [u8
 ///
 /// # Safety
 /// As [`bytes`].
-pub(super) unsafe fn required<'a>(
-    pointer: *const c_char,
-    len: usize,
-) -> Result<&'a [u8], Failure> {
+pub(super) unsafe fn required<'a>(pointer: *const c_char, len: usize) -> Result<&'a [u8], Failure> {
     if pointer.is_null() {
         return Err(Failure::Null);
     }

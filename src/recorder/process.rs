@@ -2,7 +2,8 @@ use super::drain::Drainer;
 use super::names::NameTable;
 use super::segment::{Header, Phase, SEGMENT_BYTES, Segment};
 use super::thread::{ThreadRecord, ThreadRecords};
-use crate::sys::{fork, thread};
+use crate::sys::fork::PerProcess;
+use crate::sys::{leaked::Leaked, thread};
 use crossbeam_queue::ArrayQueue;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
@@ -26,37 +27,22 @@ pub(super) struct Process {
 #[derive(Default)]
 pub(super) struct Slot {
     pub(super) stamp: AtomicU64,
-    pub(super) recorder: AtomicPtr<Recorder>,
+    pub(super) recorder: Leaked<Recorder>,
 }
 
-static CURRENT: AtomicPtr<Process> = AtomicPtr::new(std::ptr::null_mut());
+static CURRENT: PerProcess<Process> = PerProcess::new();
 
 /// This process's state; made at the first call after a start or a fork.
 pub(super) fn current() -> &'static Process {
-    let generation = fork::generation();
-    let found = CURRENT.load(Ordering::Acquire);
-    // SAFETY: only ever set to leaked boxes.
-    if let Some(process) = unsafe { found.as_ref() }
-        && process.generation == generation
-    {
-        return process;
-    }
-    thread::register_fences();
-    let fresh = Box::into_raw(Box::new(Process {
-        generation,
-        slots: Default::default(),
-        threads: ThreadRecords::default(),
-        spare: ArrayQueue::new(SPARE_SEGMENTS),
-    }));
-    match CURRENT.compare_exchange(found, fresh, Ordering::AcqRel, Ordering::Acquire) {
-        // SAFETY: just leaked, by us.
-        Ok(_) => unsafe { &*fresh },
-        Err(_) => {
-            // SAFETY: ours, and nobody else has seen it.
-            drop(unsafe { Box::from_raw(fresh) });
-            current()
+    CURRENT.get(|generation, _| {
+        thread::register_fences();
+        Process {
+            generation,
+            slots: Default::default(),
+            threads: ThreadRecords::default(),
+            spare: ArrayQueue::new(SPARE_SEGMENTS),
         }
-    }
+    })
 }
 
 /// Counts of what the recorder refused or shortened. What it accepted is counted by the drain.
@@ -125,7 +111,7 @@ impl Recorder {
 
     pub(super) fn panic_if_asked(&self) {
         if self.panic_at_attach.swap(false, Ordering::Relaxed) {
-            std::panic::panic_any("asked for by the option test_panic");
+            crate::sys::panic_for_test();
         }
     }
 
@@ -196,7 +182,7 @@ impl Recorder {
 /// Makes a recorder live in a slot: from now on, threads record into it under handles of that slot.
 pub fn install(slot: usize, recorder: &'static Recorder) {
     if let Some(slot) = current().slots.get(slot) {
-        slot.recorder.store(std::ptr::from_ref(recorder).cast_mut(), Ordering::Release);
+        slot.recorder.set(Some(recorder));
         slot.stamp.store(recorder.stamp, Ordering::SeqCst);
     }
 }
