@@ -7,12 +7,17 @@ DESTDIR ?=
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 ABI := 1
 OUT := target/release
+# Found by its ABI's name, not by its path; and mapped for ever: threads of ours, and destructors
+# that std registers with the host's threads, may still want its code after a dlclose.
 ifeq ($(shell uname -s),Darwin)
   SHARED := libscoutcore.dylib
   SHARED_VERSIONED := libscoutcore.$(ABI).dylib
+  LINK := -C link-arg=-Wl,-install_name,@rpath/$(SHARED_VERSIONED)
 else
   SHARED := libscoutcore.so
   SHARED_VERSIONED := libscoutcore.so.$(ABI)
+  LINK := -C link-arg=-Wl,-soname,$(SHARED_VERSIONED) -C link-arg=-Wl,-z,nodelete \
+          -C link-arg=-Wl,-z,relro,-z,now
 endif
 
 .PHONY: build demo test bench install header docs clean help
@@ -22,7 +27,7 @@ help: ## What there is to make
 
 # Each artefact by itself: naming several crate types in one build silently switches LTO off.
 build: ## The shared object, the static library, the executable
-	$(CARGO) rustc --release --lib --crate-type cdylib
+	$(CARGO) rustc --release --lib --crate-type cdylib -- $(LINK)
 	$(CARGO) rustc --release --lib --crate-type staticlib
 	$(CARGO) build --release --bin scout-core-agent
 
@@ -37,7 +42,7 @@ test: ## Everything that must hold; installs what it lacks, where it may
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --quiet
 	$(CARGO) test
 	$(MAKE) build
-	ffi-tests/packaging/run
+	python3 ffi-tests/packaging.py
 	python3 ffi-tests/run.py
 	examples/demo/run --check
 
@@ -57,7 +62,7 @@ install: build ## Header, libraries, pkg-config file and executable, below DESTD
 	ln -sf $(SHARED_VERSIONED) $(DESTDIR)$(PREFIX)/lib/$(SHARED)
 	install -m 644 $(OUT)/libscoutcore.a $(DESTDIR)$(PREFIX)/lib/
 	install -m 755 $(OUT)/scout-core-agent $(DESTDIR)$(PREFIX)/bin/
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' packaging/scoutcore.pc.in \
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' include/scoutcore.pc.in \
 		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/scoutcore.pc
 
 clean: ## What was built
