@@ -4,6 +4,8 @@
 //! Dependencies between these modules point down only; `docs/ARCHITECTURE.md` has the rules.
 #![deny(unsafe_op_in_unsafe_fn)]
 
+pub mod engine;
 pub mod model;
+pub mod payload;
 pub mod record;
 pub mod sql;
