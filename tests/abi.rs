@@ -85,7 +85,8 @@ fn every_export_is_one_guarded_call() {
 fn every_function_says_whether_it_may_block_and_from_which_thread() {
     let header = read("include/scoutcore.h");
     for name in declared() {
-        let at = ["", "*"].iter().find_map(|star| header.find(&format!(" {star}{name}("))).unwrap();
+        let at =
+            ["", "*"].iter().find_map(|star| header.rfind(&format!(" {star}{name}("))).unwrap();
         let comment = &header[header[..at].rfind("/**").unwrap()..at];
         assert!(comment.contains("thread"), "{name} says nothing of threads:\n{comment}");
         let of_time = ["Never blocks", "Blocks for", "May block", "Does not wait", "May take"];
