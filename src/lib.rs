@@ -6,8 +6,12 @@
 
 pub mod agent;
 pub mod config;
+pub mod core;
 pub mod delivery;
+pub mod engine;
+pub mod ffi;
 pub mod model;
+pub mod payload;
 pub mod record;
 pub mod recorder;
 pub mod spool;

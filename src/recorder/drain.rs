@@ -14,18 +14,20 @@ pub struct DrainReport {
 
 /// Reads what threads recorded. One per recorder: whoever has it is the only reader.
 #[derive(Debug)]
-pub struct Drainer(());
+pub struct Drainer(u64);
 
 impl Drainer {
-    /// # Safety
-    /// At most one is made per recorder, and used with that recorder alone.
-    pub unsafe fn new() -> Drainer {
-        Drainer(())
+    pub(super) fn of(recorder: &Recorder) -> Drainer {
+        Drainer(recorder.stamp)
     }
 
     /// Hands on every record that was published when this was called, and possibly some later ones.
+    /// With another recorder than the one it came from, it does nothing.
     pub fn drain(&mut self, recorder: &Recorder, mut each: impl FnMut(&Record<'_>)) -> DrainReport {
         let mut report = DrainReport::default();
+        if self.0 != recorder.stamp {
+            return report;
+        }
         let mut read = |segment: Segment| {
             // SAFETY: `self` is the only drainer; the slice is done with before any reset.
             let bytes = unsafe { segment.undrained() };

@@ -1,10 +1,12 @@
+use super::drain::Drainer;
 use super::names::NameTable;
 use super::segment::{Header, Phase, SEGMENT_BYTES, Segment};
 use super::thread::{ThreadRecord, ThreadRecords};
-use crate::sys::{fork, thread};
+use crate::sys::fork::PerProcess;
+use crate::sys::{leaked::Leaked, thread};
 use crossbeam_queue::ArrayQueue;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// How many recorders may run at once in a process; the low bits of a handle.
@@ -25,37 +27,22 @@ pub(super) struct Process {
 #[derive(Default)]
 pub(super) struct Slot {
     pub(super) stamp: AtomicU64,
-    pub(super) recorder: AtomicPtr<Recorder>,
+    pub(super) recorder: Leaked<Recorder>,
 }
 
-static CURRENT: AtomicPtr<Process> = AtomicPtr::new(std::ptr::null_mut());
+static CURRENT: PerProcess<Process> = PerProcess::new();
 
 /// This process's state; made at the first call after a start or a fork.
 pub(super) fn current() -> &'static Process {
-    let generation = fork::generation();
-    let found = CURRENT.load(Ordering::Acquire);
-    // SAFETY: only ever set to leaked boxes.
-    if let Some(process) = unsafe { found.as_ref() }
-        && process.generation == generation
-    {
-        return process;
-    }
-    thread::register_fences();
-    let fresh = Box::into_raw(Box::new(Process {
-        generation,
-        slots: Default::default(),
-        threads: ThreadRecords::default(),
-        spare: ArrayQueue::new(SPARE_SEGMENTS),
-    }));
-    match CURRENT.compare_exchange(found, fresh, Ordering::AcqRel, Ordering::Acquire) {
-        // SAFETY: just leaked, by us.
-        Ok(_) => unsafe { &*fresh },
-        Err(_) => {
-            // SAFETY: ours, and nobody else has seen it.
-            drop(unsafe { Box::from_raw(fresh) });
-            current()
+    CURRENT.get(|generation, _| {
+        thread::register_fences();
+        Process {
+            generation,
+            slots: Default::default(),
+            threads: ThreadRecords::default(),
+            spare: ArrayQueue::new(SPARE_SEGMENTS),
         }
-    }
+    })
 }
 
 /// Counts of what the recorder refused or shortened. What it accepted is counted by the drain.
@@ -87,6 +74,8 @@ pub struct Recorder {
     /// Counts.
     pub counters: RecorderCounters,
     drainer: OnceLock<std::thread::Thread>,
+    drainer_given: AtomicBool,
+    panic_at_attach: AtomicBool,
 }
 
 impl Recorder {
@@ -104,6 +93,25 @@ impl Recorder {
             names,
             counters: RecorderCounters::default(),
             drainer: OnceLock::new(),
+            drainer_given: AtomicBool::new(false),
+            panic_at_attach: AtomicBool::new(false),
+        }
+    }
+
+    /// The recorder's only drainer: to the first who asks.
+    pub fn drainer(&self) -> Option<Drainer> {
+        (!self.drainer_given.swap(true, Ordering::AcqRel)).then(|| Drainer::of(self))
+    }
+
+    /// For the test that a panic in a recording call stays inside: the next thread's first record
+    /// panics.
+    pub fn panic_at_next_attach(&self) {
+        self.panic_at_attach.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn panic_if_asked(&self) {
+        if self.panic_at_attach.swap(false, Ordering::Relaxed) {
+            crate::sys::panic_for_test();
         }
     }
 
@@ -174,7 +182,7 @@ impl Recorder {
 /// Makes a recorder live in a slot: from now on, threads record into it under handles of that slot.
 pub fn install(slot: usize, recorder: &'static Recorder) {
     if let Some(slot) = current().slots.get(slot) {
-        slot.recorder.store(std::ptr::from_ref(recorder).cast_mut(), Ordering::Release);
+        slot.recorder.set(Some(recorder));
         slot.stamp.store(recorder.stamp, Ordering::SeqCst);
     }
 }

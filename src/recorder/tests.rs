@@ -19,8 +19,9 @@ fn fixture(slot: usize, memory: usize) -> Fixture {
     let stamp = STAMPS.fetch_add(1, Ordering::Relaxed);
     let recorder = Box::leak(Box::new(Recorder::new(stamp, memory, NameTable::default())));
     install(slot, recorder);
-    // SAFETY: the only one for this recorder.
-    Fixture { slot, stamp, recorder, drainer: unsafe { Drainer::new() } }
+    let drainer = recorder.drainer().unwrap();
+    assert!(recorder.drainer().is_none());
+    Fixture { slot, stamp, recorder, drainer }
 }
 
 fn put(slot: usize, stamp: u64, id: u64) -> Result<(), Refusal> {

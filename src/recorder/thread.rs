@@ -1,9 +1,9 @@
 use super::process::{MAX_RECORDERS, Process, current};
 use super::segment::{Phase, Segment};
-use crate::sys::{fork, random, thread::ExitHook};
+use crate::sys::{fork, leaked::Leaked, random, thread::ExitHook};
 use std::cell::{Cell, UnsafeCell};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// What a thread keeps for one recorder.
 #[derive(Clone, Copy)]
@@ -14,19 +14,18 @@ pub(super) struct Writer {
     pub(super) index: u32,
     /// Bytes published so far.
     pub(super) position: u32,
-    /// The recorder itself. Alive as long as its stamp is in a slot.
-    pub(super) recorder: *const super::Recorder,
+    /// The recorder itself.
+    pub(super) recorder: Option<&'static super::Recorder>,
 }
 
 impl Writer {
-    const NONE: Writer =
-        Writer { stamp: 0, segment: None, index: 0, position: 0, recorder: std::ptr::null() };
+    const NONE: Writer = Writer { stamp: 0, segment: None, index: 0, position: 0, recorder: None };
 }
 
 /// What one thread has: written by that thread alone, but for `taken` and `busy`, which others read.
 /// Records of ended threads are reused; none is ever freed.
 pub(super) struct ThreadRecord {
-    next: AtomicPtr<ThreadRecord>,
+    next: Leaked<ThreadRecord>,
     taken: AtomicBool,
     /// 1 while the thread is inside a recording call.
     busy: AtomicU32,
@@ -57,16 +56,11 @@ static EXIT: OnceLock<Option<ExitHook>> = OnceLock::new();
 
 /// All records of a process; grows to the highest number of threads that recorded at once.
 #[derive(Default)]
-pub(super) struct ThreadRecords(AtomicPtr<ThreadRecord>);
+pub(super) struct ThreadRecords(Leaked<ThreadRecord>);
 
 impl ThreadRecords {
     pub(super) fn iter(&self) -> impl Iterator<Item = &'static ThreadRecord> {
-        // SAFETY: only ever set to leaked records.
-        let first = unsafe { self.0.load(Ordering::Acquire).as_ref() };
-        // SAFETY: as above.
-        std::iter::successors(first, |record| unsafe {
-            record.next.load(Ordering::Acquire).as_ref()
-        })
+        std::iter::successors(self.0.get(), |record| record.next.get())
     }
 
     fn take(&self, process: &'static Process) -> &'static ThreadRecord {
@@ -77,7 +71,7 @@ impl ThreadRecords {
             return record;
         }
         let record: &'static ThreadRecord = Box::leak(Box::new(ThreadRecord {
-            next: AtomicPtr::default(),
+            next: Leaked::empty(),
             taken: AtomicBool::new(true),
             busy: AtomicU32::new(0),
             process,
@@ -85,12 +79,11 @@ impl ThreadRecords {
             random: Cell::new(random::seed()[0]),
             error: UnsafeCell::new(ErrorText { len: 0, bytes: [0; ERROR_BYTES] }),
         }));
-        let pointer = std::ptr::from_ref(record).cast_mut();
-        let mut head = self.0.load(Ordering::Acquire);
+        let mut head = self.0.get();
         loop {
-            record.next.store(head, Ordering::Release);
-            match self.0.compare_exchange_weak(head, pointer, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return record,
+            record.next.set(head);
+            match self.0.replace(head, record) {
+                Ok(()) => return record,
                 Err(now) => head = now,
             }
         }

@@ -42,9 +42,7 @@ pub fn record<E>(
     if writer.stamp != stamp {
         *writer = attach(process, slot, stamp).ok_or(Refusal::NotLive)?;
     }
-    // SAFETY: the recorder's stamp was in the slot after this thread had marked itself busy, so
-    // `retire` waits for it before anything is taken down.
-    let recorder = unsafe { &*writer.recorder };
+    let Some(recorder) = writer.recorder else { return Err(Refusal::NotLive) };
     if let Some(segment) = writer.segment {
         // SAFETY: this thread owns the segment while the stamp is live; the slice ends with the call.
         let rest = unsafe { segment.rest(writer.position) };
@@ -99,26 +97,23 @@ fn roll<E>(
 
 #[cold]
 fn attach(process: &Process, slot: usize, stamp: u64) -> Option<Writer> {
-    let recorder = process.slots.get(slot)?.recorder.load(Ordering::Acquire);
-    // SAFETY: set before the stamp, to a recorder that is never freed.
-    let found = unsafe { recorder.as_ref() }?;
+    let found = process.slots.get(slot)?.recorder.get()?;
+    found.panic_if_asked();
     // A new core may have moved in between the two loads.
     (found.stamp == stamp).then_some(Writer {
         stamp,
         segment: None,
         index: 0,
         position: 0,
-        recorder: found,
+        recorder: Some(found),
     })
 }
 
 #[cold]
 fn reentrant(slot: usize) -> Refusal {
-    if let Some(slot) = super::process::current().slots.get(slot) {
-        // SAFETY: null or a recorder that is never freed.
-        if let Some(recorder) = unsafe { slot.recorder.load(Ordering::Acquire).as_ref() } {
-            recorder.counters.refused_reentrant.fetch_add(1, Ordering::Relaxed);
-        }
+    if let Some(recorder) = super::process::current().slots.get(slot).and_then(|s| s.recorder.get())
+    {
+        recorder.counters.refused_reentrant.fetch_add(1, Ordering::Relaxed);
     }
     Refusal::Reentrant
 }

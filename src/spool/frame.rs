@@ -59,7 +59,8 @@ pub(super) fn decode(file: &[u8]) -> Result<&[u8], FrameError> {
     Ok(body)
 }
 
-fn checksum(body: &[u8]) -> u32 {
+/// CRC-32, as in gzip.
+pub fn checksum(body: &[u8]) -> u32 {
     let mut crc = Crc::new();
     crc.update(body);
     crc.sum()

@@ -19,6 +19,7 @@ mod parcel;
 mod place;
 mod store;
 
+pub use frame::checksum;
 pub use parcel::{Body, Parcel};
 pub use place::{Place, choose};
 pub use store::{Claim, Counters, Safety, Spool};

@@ -4,6 +4,7 @@
 //! locks are held for ever, so nothing else is safe. Whoever keeps state compares generations.
 
 use super::host::process_id;
+use super::leaked::Leaked;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -39,5 +40,51 @@ pub fn check() {
     if before != 0 && before != now {
         // With the handler run, this skips a generation, which does no harm.
         GENERATION.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// State of one process: a forked child gets its own, made at its first use.
+#[derive(Debug)]
+pub struct PerProcess<T: 'static>(Leaked<(u32, T)>);
+
+impl<T> PerProcess<T> {
+    /// Nothing is made yet.
+    pub const fn new() -> Self {
+        PerProcess(Leaked::empty())
+    }
+
+    /// This process's. `make` gets its parent's, of which only what is safe to read while the
+    /// parent's threads stand still anywhere may be read. It may be called for nothing, when two
+    /// threads are first at once.
+    #[inline]
+    pub fn get(&self, make: impl Fn(u32, Option<&'static T>) -> T) -> &'static T {
+        match self.0.get() {
+            Some((generation, state)) if *generation == self::generation() => state,
+            before => self.make(before, make),
+        }
+    }
+
+    #[cold]
+    fn make(
+        &self,
+        mut before: Option<&'static (u32, T)>,
+        make: impl Fn(u32, Option<&'static T>) -> T,
+    ) -> &'static T {
+        let generation = self::generation();
+        loop {
+            let state = make(generation, before.map(|(_, state)| state));
+            let fresh: &'static (u32, T) = Box::leak(Box::new((generation, state)));
+            match self.0.replace(before, fresh) {
+                Ok(()) => return &fresh.1,
+                Err(Some((made, state))) if *made == generation => return state,
+                Err(other) => before = other,
+            }
+        }
+    }
+}
+
+impl<T> Default for PerProcess<T> {
+    fn default() -> Self {
+        PerProcess::new()
     }
 }

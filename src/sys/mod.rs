@@ -6,6 +6,15 @@ pub mod clock;
 pub mod dir;
 pub mod fork;
 pub mod host;
+pub mod leaked;
 pub mod memory;
 pub mod random;
 pub mod thread;
+
+/// Panics, because the option `test_panic` asks for it: how the tests see that a fault stays
+/// inside the shipped object.
+#[cold]
+#[allow(clippy::panic, reason = "what it is for")]
+pub fn panic_for_test() -> ! {
+    panic!("asked for by the option test_panic")
+}
