@@ -2,4 +2,6 @@
 //!
 //! Same level as `ffi`: it calls down, and nothing calls it but the executable.
 
+pub mod intake;
+pub mod protocol;
 pub mod report;

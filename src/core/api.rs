@@ -4,6 +4,7 @@ use super::instance::Core;
 use super::pipeline::Extent;
 use super::registry::{self, Handle, slot_of, stamp_of};
 use super::{Done, Failure, stats as inspection, worker};
+use crate::config::Environment;
 use crate::model::{NameId, SpanId, TraceId, UnixNanos};
 use crate::record::{Batch, EncodeError, Encoder, Fit, MAX_RECORD, Span, Tag, Text};
 use crate::recorder::{self, InternError, Recorder, Refusal, clock};
@@ -14,7 +15,13 @@ use std::time::{Duration, Instant};
 
 /// Starts a core from options in JSON.
 pub fn start(options: &str) -> Result<Handle, Failure> {
-    registry::start(options)
+    registry::start(options, Environment::read())
+}
+
+/// Starts a core from options in JSON, in an environment of the caller's choice: that of the
+/// process may be meant for another application.
+pub fn start_in(options: &str, environment: Environment) -> Result<Handle, Failure> {
+    registry::start(options, environment)
 }
 
 /// Interns a name.

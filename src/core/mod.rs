@@ -20,3 +20,4 @@ mod worker;
 
 pub use api::*;
 pub use failure::{Done, Failure};
+pub use registry::Handle;

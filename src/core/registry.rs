@@ -2,6 +2,7 @@ use super::Failure;
 use super::instance::Core;
 use super::setup::Setup;
 use super::worker;
+use crate::config::Environment;
 use crate::recorder::{self, MAX_RECORDERS, NameTable};
 use crate::sys::fork::{self, PerProcess};
 use crate::sys::leaked::Leaked;
@@ -9,7 +10,7 @@ use crate::sys::random;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// A handle: a recorder's stamp, and its slot in the lowest three bits. Below 2^51, so that it
+/// A handle: a recorder's stamp, and its slot in the lowest five bits. Below 2^53, so that it
 /// survives in a language's double or small integer; random, so that a number somebody made up
 /// is none.
 pub type Handle = u64;
@@ -66,8 +67,8 @@ fn current() -> &'static Registry {
 }
 
 /// Starts a core.
-pub(super) fn start(options: &str) -> Result<Handle, Failure> {
-    let setup = Setup::read(options)?;
+pub(super) fn start(options: &str, environment: Environment) -> Result<Handle, Failure> {
+    let setup = Setup::read(options, environment)?;
     fork::watch();
     fork::check();
     let registry = current();
@@ -80,7 +81,7 @@ pub(super) fn start(options: &str) -> Result<Handle, Failure> {
         .iter()
         .enumerate()
         .find(|(_, slot)| is_free(slot))
-        .ok_or(Failure::Limit("eight cores run already; shut one down"))?;
+        .ok_or(Failure::Limit("32 cores run already; shut one down"))?;
     let stamp = new_stamp();
     let handle = stamp << SLOT_BITS | index as u64;
     let core = Core::new(setup, index, stamp, NameTable::default());

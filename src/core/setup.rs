@@ -20,9 +20,8 @@ pub(super) struct Setup {
 }
 
 impl Setup {
-    /// Reads options and environment. Everything that can be wrong is found here.
-    pub(super) fn read(options: &str) -> Result<Arc<Setup>, Failure> {
-        let environment = Environment::read();
+    /// Reads options, beside an environment. Everything that can be wrong is found here.
+    pub(super) fn read(options: &str, environment: Environment) -> Result<Arc<Setup>, Failure> {
         let settings = Settings::read(options, &environment)?;
         if !settings.flag("monitor") {
             return Err(Failure::Disabled);

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering}
 use std::time::{Duration, Instant};
 
 /// How many recorders may run at once in a process; the low bits of a handle.
-pub const MAX_RECORDERS: usize = 8;
+pub const MAX_RECORDERS: usize = 32;
 /// Emptied segments of recorders that ended, kept for the next.
 const SPARE_SEGMENTS: usize = 4096;
 

@@ -1,0 +1,154 @@
+use super::book::Book;
+use super::ids::Ids;
+use crate::config::Secret;
+use crate::core::{self, Failure, Handle};
+use crate::model::{NameId, UnixNanos};
+use crate::record::{AppEvent, Text};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The most hosts whose metadata is remembered for one application.
+const MAX_HOSTS: usize = 64;
+
+/// One application of one account: what `Register` names. Its core starts with its first data.
+#[derive(Debug)]
+pub(super) struct Application {
+    pub(super) name: String,
+    pub(super) key: Secret,
+    /// A word for it in logs and directories: readable, and of no other application.
+    pub(super) label: String,
+    book: Mutex<Book>,
+    /// 0 while no core runs.
+    handle: AtomicU64,
+    /// Held while a core starts or ends.
+    changing: Mutex<()>,
+    /// Unix nanoseconds.
+    last_used: AtomicU64,
+    /// Until then, nobody waits for room in its core: somebody has, in vain.
+    pub(super) impatient_until: AtomicU64,
+    metadata: Mutex<Vec<Metadata>>,
+    host: Mutex<Option<String>>,
+}
+
+/// What an application said about itself. Some agents say it once in a process's life, however
+/// often they reconnect.
+#[derive(Debug)]
+struct Metadata {
+    host: String,
+    time: UnixNanos,
+    json: String,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Application {
+    pub(super) fn new(key: Secret, name: &str, label: String, ids: Ids) -> Application {
+        Application {
+            name: name.to_owned(),
+            key,
+            label,
+            book: Mutex::new(Book::new(ids)),
+            handle: AtomicU64::new(0),
+            changing: Mutex::new(()),
+            last_used: AtomicU64::new(0),
+            impatient_until: AtomicU64::new(0),
+            metadata: Mutex::new(Vec::new()),
+            host: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
+        lock(&self.book)
+    }
+
+    pub(super) fn touch(&self, now: UnixNanos) {
+        self.last_used.store(now.0, Ordering::Relaxed);
+    }
+
+    pub(super) fn last_used(&self) -> u64 {
+        self.last_used.load(Ordering::Relaxed)
+    }
+
+    /// The running core, if there is one.
+    pub(super) fn handle(&self) -> Option<Handle> {
+        Some(self.handle.load(Ordering::Acquire)).filter(|handle| *handle != 0)
+    }
+
+    /// The running core, started by `start` if need be.
+    pub(super) fn running(
+        &self,
+        start: impl FnOnce(&str) -> Result<Handle, Failure>,
+    ) -> Result<Handle, Failure> {
+        if let Some(handle) = self.handle() {
+            return Ok(handle);
+        }
+        let _changing = lock(&self.changing);
+        if let Some(handle) = self.handle() {
+            return Ok(handle);
+        }
+        let host = lock(&self.host).clone().unwrap_or_default();
+        let handle = start(&host)?;
+        for metadata in lock(&self.metadata).iter() {
+            let _ = record_metadata(handle, metadata.time, &metadata.json);
+        }
+        self.handle.store(handle, Ordering::Release);
+        Ok(handle)
+    }
+
+    /// Forgets a core that has ended.
+    pub(super) fn forget(&self, handle: Handle) {
+        let _ = self.handle.compare_exchange(handle, 0, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    /// Ends the core, if it runs: delivers or stores what it has.
+    pub(super) fn end(&self, timeout_ms: u32) -> Option<Result<core::Done, Failure>> {
+        let _changing = lock(&self.changing);
+        let handle = self.handle.swap(0, Ordering::AcqRel);
+        (handle != 0).then(|| core::shutdown(handle, timeout_ms))
+    }
+
+    /// Where it runs, as far as it says so before its core starts.
+    pub(super) fn note_host(&self, host: &str) {
+        if !host.is_empty() {
+            let mut held = lock(&self.host);
+            if held.is_none() {
+                *held = Some(host.chars().take(255).collect());
+            }
+        }
+    }
+
+    /// Remembers what it says about itself, by host, and tells the core if that runs.
+    pub(super) fn describe(
+        &self,
+        host: &str,
+        time: UnixNanos,
+        json: String,
+    ) -> Result<(), Failure> {
+        self.note_host(host);
+        if let Some(handle) = self.handle() {
+            record_metadata(handle, time, &json)?;
+        }
+        let mut metadata = lock(&self.metadata);
+        match metadata.iter_mut().find(|held| held.host == host) {
+            Some(held) => (held.time, held.json) = (time, json),
+            None => {
+                if metadata.len() >= MAX_HOSTS {
+                    metadata.remove(0);
+                }
+                metadata.push(Metadata { host: host.to_owned(), time, json });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn record_metadata(handle: Handle, time: UnixNanos, json: &str) -> Result<core::Done, Failure> {
+    let event = AppEvent {
+        time,
+        kind: Text::Bytes(b"scout.metadata"),
+        json: Text::Bytes(json.as_bytes()),
+    };
+    core::record(handle, NameId(0), |out| out.event(&event))
+}

@@ -1,0 +1,129 @@
+use super::application::Application;
+use super::draft::{Draft, SpanDraft, Stop};
+use super::hub::Hub;
+use super::roots::{self, Roots};
+use crate::core::{self, Done, Failure};
+use crate::model::{NameId, SpanId, UnixNanos};
+use crate::record::{MAX_TAGS, RequestTags, Span, Tag, TagValue, Text};
+
+/// The most bytes of text that one record of request tags is given.
+const RECORD_TEXT: usize = 48 * 1024;
+
+impl Hub {
+    /// Hands a request on to its application's core: its tags, its spans, its root last.
+    ///
+    /// A request without spans is nothing to count.
+    pub(super) fn emit(
+        &self,
+        app: &Application,
+        draft: &Draft,
+        finish: UnixNanos,
+        now: UnixNanos,
+    ) -> Result<Done, Failure> {
+        let counters = &self.counters;
+        let Some(Roots { root, attached }) = roots::find(draft) else {
+            counters.requests_empty.add(1);
+            counters.spans_without_start.add(draft.spans.len() as u64);
+            return Ok(Done::Ok);
+        };
+        let root_id = draft.spans.get(root).map_or(SpanId::NONE, |span| span.id);
+        counters.requests.add(1);
+        counters.spans_attached_to_root.add(attached.len() as u64);
+        let mut worst = self.emit_request_tags(app, draft, finish, now);
+        let mut emitted = 0;
+        let others = draft.spans.iter().enumerate().filter(|(at, _)| *at != root);
+        for (at, span) in others.chain(draft.spans.get(root).map(|span| (root, span))) {
+            let Some(start) = span.start else {
+                counters.spans_without_start.add(1);
+                continue;
+            };
+            if span.stop.is_none() {
+                counters.spans_closed_at_finish.add(1);
+            }
+            let parent_id = match () {
+                () if at == root => SpanId::NONE,
+                () if attached.contains(&span.id.0) => root_id,
+                () => span.parent,
+            };
+            let record = Span {
+                trace_id: draft.trace,
+                span_id: span.id,
+                parent_id,
+                start,
+                end: end_of(span, finish),
+                operation: Text::Bytes(draft.operation(span)),
+            };
+            let tags = || draft.span_tags(span).map(|(tag, _)| tag);
+            let result =
+                self.with_core(app, now, |core| core::record_span(core, &record, tags(), NameId(0)));
+            match result {
+                Ok(_) => emitted += 1,
+                Err(failure) => worst = Err(failure),
+            }
+        }
+        counters.spans.add(emitted);
+        worst
+    }
+
+    fn emit_request_tags(
+        &self,
+        app: &Application,
+        draft: &Draft,
+        finish: UnixNanos,
+        now: UnixNanos,
+    ) -> Result<Done, Failure> {
+        // Of two tags with one key the later counts, through whichever connection it came.
+        let mut tags: Vec<(Tag<'_>, UnixNanos)> = draft.request_tags().collect();
+        tags.sort_by_key(|(_, time)| *time);
+        let id = TagValue::Str { text: Text::Bytes(draft.request_id.as_bytes()), truncated: false };
+        let id = Tag { key: Text::Bytes(b"scout.request_id"), value: id };
+        let mut tags: Vec<Tag<'_>> = tags.into_iter().map(|(tag, _)| tag).collect();
+        tags.push(id);
+        let request = RequestTags { trace_id: draft.trace, time: finish };
+        let mut rest = tags.as_slice();
+        while !rest.is_empty() {
+            let (now_on, later) = rest.split_at(fitting(rest));
+            self.with_core(app, now, |core| {
+                core::record(core, NameId(0), |out| {
+                    out.request_tags(&request, now_on.iter().copied())
+                })
+            })?;
+            rest = later;
+        }
+        Ok(Done::Ok)
+    }
+}
+
+/// How many of these tags go into one record; at least one.
+fn fitting(tags: &[Tag<'_>]) -> usize {
+    let mut bytes = 0;
+    tags.iter()
+        .take(MAX_TAGS)
+        .take_while(|tag| {
+            bytes += len(tag.key)
+                + match tag.value {
+                    TagValue::Str { text, .. } => len(text),
+                    _ => 0,
+                };
+            bytes <= RECORD_TEXT
+        })
+        .count()
+        .max(1)
+}
+
+fn len(text: Text<'_>) -> usize {
+    match text {
+        Text::Bytes(bytes) => bytes.len(),
+        Text::Name(_) => 0,
+    }
+}
+
+/// A span still open when its request is finished ends with it. So does one whose end was told
+/// without a time, behind the finish: PHP sends that for a span that was never stopped.
+fn end_of(span: &SpanDraft, finish: UnixNanos) -> UnixNanos {
+    match span.stop {
+        None => finish,
+        Some(Stop { at, said: true }) => at,
+        Some(Stop { at, said: false }) => at.min(finish),
+    }
+}

@@ -1,0 +1,233 @@
+use super::application::Application;
+use super::applications::Applications;
+use super::counters::Counters;
+use super::draft::Draft;
+use crate::config::Environment;
+use crate::core::{self, Done, Failure, Handle};
+use crate::model::UnixNanos;
+use serde_json::{Map, Value, json};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// A core with nothing to do for this long may be ended to make room, in nanoseconds.
+const IDLE: u64 = 60_000_000_000;
+/// How long a command waits for room in a core that is behind.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Afterwards, for how long nobody does, in nanoseconds.
+const IMPATIENCE: u64 = 1_000_000_000;
+
+/// What every core of this agent is started with.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// Options of every core, beside its name, key and host.
+    pub options: Map<String, Value>,
+    /// The environment, without what is meant for one application.
+    pub environment: Environment,
+    /// Payload files go to a directory below this one for each application.
+    pub directory: Option<PathBuf>,
+    /// Commands that may wait for room at once: fewer than there are threads.
+    pub waiters: usize,
+}
+
+/// What all connections share: the applications and their cores.
+#[derive(Debug)]
+pub struct Hub {
+    plan: Plan,
+    secret: [u64; 2],
+    pub(super) applications: Applications,
+    /// Bytes in all open requests.
+    pub(super) open_bytes: AtomicUsize,
+    waiting: AtomicUsize,
+    /// What happened so far.
+    pub counters: Counters,
+}
+
+impl Hub {
+    /// Without any application yet.
+    pub fn new(plan: Plan) -> Hub {
+        Hub {
+            plan,
+            secret: crate::sys::random::seed(),
+            applications: Applications::default(),
+            open_bytes: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            counters: Counters::default(),
+        }
+    }
+
+    pub(super) fn application(&self, key: &str, name: &str) -> Option<Arc<Application>> {
+        self.applications.get(key, name, self.secret)
+    }
+
+    fn options(&self, app: &Application, host: &str) -> String {
+        let mut options = self.plan.options.clone();
+        let mut set = |key: &str, value: &str| {
+            if !value.is_empty() {
+                options.insert(key.to_owned(), value.into());
+            }
+        };
+        set("name", &app.name);
+        set("key", app.key.reveal());
+        set("hostname", host);
+        if let Some(directory) = &self.plan.directory {
+            set("destination", &format!("file://{}", directory.join(&app.label).display()));
+        }
+        Value::Object(options).to_string()
+    }
+
+    /// Starts an application's core; ends the one idle for longest if there are too many.
+    fn start(&self, app: &Application, host: &str, now: UnixNanos) -> Result<Handle, Failure> {
+        let start = || core::start_in(&self.options(app, host), self.plan.environment.clone());
+        match start() {
+            Err(Failure::Limit(_)) if self.evict_one(now) => start(),
+            other => other,
+        }
+    }
+
+    fn evict_one(&self, now: UnixNanos) -> bool {
+        let idle = self
+            .applications
+            .all()
+            .into_iter()
+            .filter(|app| app.handle().is_some())
+            .filter(|app| now.0.saturating_sub(app.last_used()) >= IDLE)
+            .min_by_key(|app| app.last_used());
+        let Some(app) = idle else { return false };
+        self.counters.cores_evicted.add(1);
+        app.end(2000).is_some()
+    }
+
+    /// Runs `work` with an application's core. Where the core has no room, waits a while: a slow
+    /// answer slows the client down, a dropped record is lost.
+    pub(super) fn with_core(
+        &self,
+        app: &Application,
+        now: UnixNanos,
+        mut work: impl FnMut(Handle) -> Result<Done, Failure>,
+    ) -> Result<Done, Failure> {
+        let mut restarted = false;
+        loop {
+            let handle = app.running(|host| self.start(app, host, now))?;
+            match work(handle) {
+                Err(Failure::ShutDown | Failure::Handle) if !restarted => {
+                    app.forget(handle);
+                    restarted = true;
+                }
+                Err(Failure::Dropped) => return self.wait(app, now, || work(handle)),
+                other => return other,
+            }
+        }
+    }
+
+    fn wait(
+        &self,
+        app: &Application,
+        now: UnixNanos,
+        mut work: impl FnMut() -> Result<Done, Failure>,
+    ) -> Result<Done, Failure> {
+        let until = app.impatient_until.load(Ordering::Relaxed);
+        let waits = self.waiting.fetch_add(1, Ordering::AcqRel) < self.plan.waiters;
+        let begun = Instant::now();
+        let mut result = Err(Failure::Dropped);
+        while waits && now.0 >= until && result == Err(Failure::Dropped) {
+            if begun.elapsed() > PATIENCE {
+                app.impatient_until.store(now.0 + IMPATIENCE, Ordering::Relaxed);
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+            result = work();
+        }
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+        if result == Err(Failure::Dropped) {
+            self.counters.records_dropped.add(1);
+        }
+        result
+    }
+
+    /// Work that is due by the clock: closes requests that are never finished.
+    pub fn tend(&self, now: UnixNanos) {
+        for app in self.applications.all() {
+            let expired = app.book().expired(now, &self.counters);
+            self.close(&app, expired, now);
+        }
+    }
+
+    /// Hands on requests that were not finished, each as if it had ended with its last command.
+    pub(super) fn close(&self, app: &Application, drafts: Vec<Box<Draft>>, now: UnixNanos) {
+        for draft in drafts {
+            self.open_bytes.fetch_sub(draft.bytes(), Ordering::Relaxed);
+            let end = draft.latest;
+            let _ = self.emit(app, &draft, end, now);
+        }
+    }
+
+    /// Ends all cores: delivers or stores what they have, all at once, within `timeout`.
+    pub fn end(&self, now: UnixNanos, timeout: Duration) -> Vec<(String, Result<Done, Failure>)> {
+        let apps = self.applications.all();
+        let millis = timeout.as_millis().try_into().unwrap_or(u32::MAX);
+        let ends = apps.into_iter().map(|app| {
+            let open = app.book().all();
+            self.counters.requests_closed_at_end.add(open.len() as u64);
+            self.close(&app, open, now);
+            let label = app.label.clone();
+            let thread = std::thread::Builder::new().spawn(move || app.end(millis));
+            (label, thread)
+        });
+        let ends: Vec<_> = ends.collect();
+        ends.into_iter()
+            .filter_map(|(label, thread)| {
+                let ended = thread.ok()?.join().ok()??;
+                Some((label, ended))
+            })
+            .collect()
+    }
+
+    /// Hands on the log lines of all cores: application, level, message.
+    pub fn each_log_line(&self, mut each: impl FnMut(&str, &str, &str)) {
+        for app in self.applications.all() {
+            let Some(handle) = app.handle() else { continue };
+            let mut line = String::new();
+            while let Ok(Done::Ok) = core::next_log(handle, |json| {
+                line = json.to_owned();
+                Ok(())
+            }) {
+                let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };
+                let field = |name| line.get(name).and_then(Value::as_str).unwrap_or_default();
+                each(&app.label, field("level"), field("message"));
+            }
+        }
+    }
+
+    /// A report on this agent, in JSON. Keys are not in it.
+    pub fn diagnose(&self) -> String {
+        let applications: Vec<Value> = self
+            .applications
+            .all()
+            .into_iter()
+            .map(|app| {
+                let core = app.handle().and_then(|handle| core::diagnose(handle).ok());
+                let core = core.and_then(|text| serde_json::from_str::<Value>(&text).ok());
+                let (open, bytes) = {
+                    let book = app.book();
+                    (book.len(), book.bytes())
+                };
+                json!({
+                    "application": app.name,
+                    "label": app.label,
+                    "requests_open": open,
+                    "bytes_open": bytes,
+                    "core": core,
+                })
+            })
+            .collect();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "process": crate::sys::host::process_id(),
+            "counters": self.counters,
+            "applications": applications,
+        })
+        .to_string()
+    }
+}

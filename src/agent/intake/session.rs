@@ -1,0 +1,251 @@
+use super::application::Application;
+use super::book::{Book, MAX_OPEN_BYTES};
+use super::draft::{Draft, Full, Stop};
+use super::hub::Hub;
+use super::stack;
+use crate::agent::protocol::{self, Command, Fields, Reply, Scalar, Unreadable, clean};
+use crate::core::Failure;
+use crate::model::{SpanId, UnixNanos};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// The most bytes in all open requests of all applications.
+const MAX_TOTAL_BYTES: usize = 256 << 20;
+/// The longest application name, and key, in bytes.
+const MAX_IDENTITY: usize = 1024;
+
+/// What is known of one connection: whose it is.
+#[derive(Debug, Default)]
+pub struct Session {
+    app: Option<Arc<Application>>,
+}
+
+/// What to do once the reply is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// Go on.
+    Continue,
+    /// End the agent.
+    Shutdown,
+}
+
+/// A request that came to its end in this frame.
+struct Finished {
+    draft: Box<Draft>,
+    at: UnixNanos,
+}
+
+/// What one frame's commands leave to be done once the book is closed again.
+#[derive(Default)]
+struct Work<'f> {
+    finished: Vec<Finished>,
+    events: Vec<Fields<'f>>,
+}
+
+impl Session {
+    /// Whether the client has said who it is.
+    pub fn is_registered(&self) -> bool {
+        self.app.is_some()
+    }
+
+    /// Does what one frame asks for.
+    pub fn frame(&mut self, hub: &Hub, body: &[u8], now: UnixNanos) -> (Reply, After) {
+        hub.counters.frames.add(1);
+        let text = clean(body);
+        let (reply, after) = match protocol::parse(&text) {
+            Ok((command, fields)) => self.command(hub, command, &fields, now),
+            Err(Unreadable(why)) => (Reply::Protocol(why), After::Continue),
+        };
+        if matches!(reply, Reply::Failure(..) | Reply::Protocol(_)) {
+            hub.counters.frames_failed.add(1);
+        }
+        (reply, after)
+    }
+
+    fn command(
+        &mut self,
+        hub: &Hub,
+        command: Command,
+        fields: &Fields<'_>,
+        now: UnixNanos,
+    ) -> (Reply, After) {
+        let done = match command {
+            Command::CoreAgentVersion => return (Reply::Version, After::Continue),
+            Command::CoreAgentDiagnose => {
+                return (Reply::Diagnosis(hub.diagnose()), After::Continue);
+            }
+            Command::CoreAgentShutdown => {
+                return (Reply::Success(command.name()), After::Shutdown);
+            }
+            Command::Register => self.register(hub, fields),
+            _ => match &self.app {
+                None => Err("the connection is not registered: send Register first".to_owned()),
+                Some(app) => {
+                    app.touch(now);
+                    run(hub, app, command, fields, now)
+                }
+            },
+        };
+        let reply = match done {
+            Ok(()) => Reply::Success(command.name()),
+            Err(why) => Reply::Failure(command.name(), why),
+        };
+        (reply, After::Continue)
+    }
+
+    fn register(&mut self, hub: &Hub, fields: &Fields<'_>) -> Result<(), String> {
+        if fields.app.is_none() || fields.key.is_none() {
+            return Err("app and key are required".to_owned());
+        }
+        let (name, key) = (Fields::text(fields.app), Fields::text(fields.key));
+        if name.len() > MAX_IDENTITY || key.len() > MAX_IDENTITY {
+            return Err(format!("app and key are at most {MAX_IDENTITY} bytes each"));
+        }
+        let app = hub
+            .application(&key, &name)
+            .ok_or_else(|| "too many applications use this agent".to_owned())?;
+        app.note_host(&Fields::text(fields.host));
+        self.app = Some(app);
+        Ok(())
+    }
+}
+
+/// Does a registered client's command.
+fn run(
+    hub: &Hub,
+    app: &Application,
+    command: Command,
+    fields: &Fields<'_>,
+    now: UnixNanos,
+) -> Result<(), String> {
+    let mut work = Work::default();
+    let mut done = Ok(());
+    let mut book = app.book();
+    let before = book.bytes();
+    if command == Command::BatchCommand {
+        let (mut parts, mut failed, mut first) = (0_u64, 0_u64, None);
+        let read = protocol::batch(fields.commands, |part| {
+            parts += 1;
+            let done = match part {
+                Ok((command, fields)) => {
+                    apply(hub, &mut book, &mut work, command, &fields, now)
+                }
+                Err(Unreadable(why)) => Err(why),
+            };
+            if let Err(why) = done {
+                failed += 1;
+                first.get_or_insert(why);
+            }
+        });
+        hub.counters.commands.add(parts);
+        hub.counters.commands_failed.add(failed);
+        if let Err(Unreadable(why)) = read {
+            done = Err(why);
+        } else if let Some(why) = first {
+            done = Err(format!("{failed} of {parts} commands failed; the first: {why}"));
+        }
+    } else {
+        hub.counters.commands.add(1);
+        done = apply(hub, &mut book, &mut work, command, fields, now);
+    }
+    let taken: usize = work.finished.iter().map(|finished| finished.draft.bytes()).sum();
+    let grown = (book.bytes() + taken).saturating_sub(before);
+    let total = hub.open_bytes.fetch_add(grown, Ordering::Relaxed) + grown;
+    // When all are full together, each has to make do with less.
+    let share = if total > MAX_TOTAL_BYTES { MAX_OPEN_BYTES / 16 } else { MAX_OPEN_BYTES };
+    let closed = book.over_limit(share, &hub.counters);
+    drop(book);
+    hub.open_bytes.fetch_sub(taken, Ordering::Relaxed);
+    hub.close(app, closed, now);
+    let failure = |failure: Failure| failure.to_string();
+    for Finished { draft, at } in work.finished {
+        done = done.and(hub.emit(app, &draft, at, now).map(|_| ()).map_err(failure));
+    }
+    for fields in work.events {
+        done = done.and(hub.event(app, &fields, now).map_err(failure));
+    }
+    done
+}
+
+/// Does one command on the book of open requests.
+fn apply<'f>(
+    hub: &Hub,
+    book: &mut Book,
+    work: &mut Work<'f>,
+    command: Command,
+    fields: &Fields<'f>,
+    now: UnixNanos,
+) -> Result<(), String> {
+    match command {
+        Command::ApplicationEvent => {
+            work.events.push(*fields);
+            return Ok(());
+        }
+        Command::StartRequest
+        | Command::FinishRequest
+        | Command::StartSpan
+        | Command::StopSpan
+        | Command::TagRequest
+        | Command::TagSpan => {}
+        _ => return Err(format!("{} cannot be part of a batch", command.name())),
+    }
+    let request = Fields::text(fields.request_id);
+    if request.is_empty() {
+        return Err("request_id is missing".to_owned());
+    }
+    let said = fields.time();
+    let time = said.unwrap_or(now);
+    if command == Command::FinishRequest {
+        // Of a request we know nothing of, there is nothing to finish: its commands may have met
+        // an agent before this one.
+        if let Some(draft) = book.finish(&request) {
+            work.finished.push(Finished { draft, at: time });
+        }
+        return Ok(());
+    }
+    let span = Fields::text(fields.span_id);
+    let of_span = matches!(command, Command::StartSpan | Command::StopSpan | Command::TagSpan);
+    if of_span && span.is_empty() {
+        return Err("span_id is missing".to_owned());
+    }
+    let tagging = matches!(command, Command::TagRequest | Command::TagSpan);
+    let tag = Fields::text(fields.tag);
+    if tagging && tag.is_empty() {
+        return Err("tag is missing".to_owned());
+    }
+    let full = book.edit(&request, now, |draft, ids| {
+        draft.note_time(time);
+        match command {
+            Command::StartSpan => {
+                let parent = Fields::text(fields.parent_id);
+                let parent = if parent.is_empty() { SpanId::NONE } else { ids.span(&parent) };
+                draft.start_span(ids.span(&span), parent, &Fields::text(fields.operation), time)
+            }
+            Command::StopSpan => {
+                draft.stop_span(ids.span(&span), Stop { at: time, said: said.is_some() })
+            }
+            Command::TagSpan => {
+                draft.tag_span(ids.span(&span), &tag, &value_of(&tag, fields), time)
+            }
+            Command::TagRequest => draft.tag_request(&tag, &Fields::value(fields.value), time),
+            _ => Ok(()),
+        }
+    });
+    // Not a failure of the command: it is as it should be, there is only too much of it.
+    match full {
+        Ok(()) => {}
+        Err(Full::Spans) if command == Command::StartSpan => hub.counters.spans_over_limit.add(1),
+        Err(Full::Bytes) if !tagging => hub.counters.spans_over_limit.add(1),
+        Err(_) => hub.counters.tags_dropped.add(u64::from(tagging)),
+    }
+    Ok(())
+}
+
+fn value_of<'f>(tag: &str, fields: &Fields<'f>) -> Scalar<'f> {
+    match Fields::value(fields.value) {
+        Scalar::Json(json) if matches!(tag, "stack" | "backtrace") => {
+            stack::lines(json).map_or(Scalar::Null, |lines| Scalar::Text(lines.into()))
+        }
+        value => value,
+    }
+}
