@@ -2,6 +2,8 @@
 //!
 //! Same level as `ffi`: it calls down, and nothing calls it but the executable.
 
+pub mod daemon;
 pub mod intake;
 pub mod protocol;
 pub mod report;
+pub mod server;

@@ -1,6 +1,6 @@
 //! Arguments and exit codes of the core agent; everything else is in the library.
 
-use scoutcore::agent::report;
+use scoutcore::agent::{daemon, report};
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -11,10 +11,25 @@ const USAGE_ERROR: u8 = 2;
 fn main() -> ExitCode {
     let mut args = env::args_os().skip(1);
     let command = args.next();
-    let result = match command.as_ref().map(|command| command.to_string_lossy()).as_deref() {
-        Some("report") => run_report(args.collect()),
+    let rest: Vec<OsString> = args.collect();
+    let command = command.as_ref().map(|command| command.to_string_lossy());
+    let wants_help = rest.iter().any(|arg| arg == "--help" || arg == "-h");
+    let result = match command.as_deref() {
         Some("version" | "--version" | "-V") => print(&version()),
-        Some("help" | "--help" | "-h") => print(&help()),
+        Some("help" | "--help" | "-h") => print(&daemon::help()),
+        Some("report" | "start" | "probe" | "shutdown" | "config" | "diagnose") if wants_help => {
+            print(&daemon::help())
+        }
+        Some("report") => run_report(rest),
+        Some("start") => with_args(rest, |args| Ok(daemon::start(args))),
+        Some("probe") => with_args(rest, |args| daemon::probe(args, &mut io::stdout().lock())),
+        Some("shutdown") => {
+            with_args(rest, |args| daemon::shutdown(args, &mut io::stdout().lock()))
+        }
+        Some("config") => with_args(rest, |args| daemon::config(args, &mut io::stdout().lock())),
+        Some("diagnose") => {
+            with_args(rest, |args| daemon::diagnose(args, &mut io::stdout().lock()))
+        }
         Some(other) => usage_error(&format!("there is no command {}", other.escape_debug())),
         None => usage_error("which command?"),
     };
@@ -29,35 +44,21 @@ fn main() -> ExitCode {
     }
 }
 
+fn with_args(
+    args: Vec<OsString>,
+    run: impl FnOnce(&daemon::Args) -> io::Result<u8>,
+) -> io::Result<u8> {
+    match daemon::parse(args) {
+        Ok(args) => run(&args),
+        Err(message) => usage_error(&message),
+    }
+}
+
 fn version() -> String {
     format!("scout-core-agent {}\n", env!("CARGO_PKG_VERSION"))
 }
 
-fn help() -> String {
-    format!(
-        "{}
-Usage:
-  {}
-  scout-core-agent version
-  scout-core-agent help
-
-report shows what the check-in payloads (*.json, *.json.gz) at or below DIR say: endpoints, jobs,
-the slowest request, N+1 queries, SQL, external services and errors.
-  --top N       rows of each table (10)
-  --no-color    no colours; nor are there any with NO_COLOR set, or when the output is no terminal
-  --json        the same as JSON, with nothing left out
-
-The page is as wide as COLUMNS says, or 100. Exit codes: 0 shown, 1 no payloads found, 2 wrong usage.
-",
-        version(),
-        report::USAGE
-    )
-}
-
 fn run_report(args: Vec<OsString>) -> io::Result<u8> {
-    if args.iter().any(|arg| arg == "--help" || arg == "-h") {
-        return print(&help());
-    }
     let args = match report::parse(args) {
         Ok(args) => args,
         Err(message) => return usage_error(&message),
@@ -86,6 +87,11 @@ fn print(text: &str) -> io::Result<u8> {
 fn usage_error(message: &str) -> io::Result<u8> {
     let mut err = io::stderr().lock();
     writeln!(err, "scout-core-agent: {message}")?;
-    writeln!(err, "Usage: {}\n       scout-core-agent version | help", report::USAGE)?;
+    writeln!(
+        err,
+        "Usage: scout-core-agent start | probe | shutdown | diagnose | config\n       {}\n       \
+         scout-core-agent version | help",
+        report::USAGE
+    )?;
     Ok(USAGE_ERROR)
 }

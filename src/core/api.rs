@@ -3,6 +3,7 @@
 use super::instance::Core;
 use super::pipeline::Extent;
 use super::registry::{self, Handle, slot_of, stamp_of};
+use super::setup::Setup;
 use super::{Done, Failure, stats as inspection, worker};
 use crate::config::Environment;
 use crate::model::{NameId, SpanId, TraceId, UnixNanos};
@@ -22,6 +23,11 @@ pub fn start(options: &str) -> Result<Handle, Failure> {
 /// process may be meant for another application.
 pub fn start_in(options: &str, environment: Environment) -> Result<Handle, Failure> {
     registry::start(options, environment)
+}
+
+/// Whether a core would start with these options. Starts none.
+pub fn check_options(options: &str, environment: Environment) -> Result<(), Failure> {
+    Setup::read(options, environment).map(|_| ())
 }
 
 /// Interns a name.

@@ -3,11 +3,13 @@
 #![allow(unsafe_code)]
 
 pub mod clock;
+pub mod daemon;
 pub mod dir;
 pub mod fork;
 pub mod host;
 pub mod leaked;
 pub mod memory;
+pub mod poll;
 pub mod random;
 pub mod thread;
 

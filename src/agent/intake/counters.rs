@@ -28,6 +28,13 @@ impl Counter {
     }
 }
 
+impl Counters {
+    /// What was sent to us in good form and is in no figure.
+    pub fn lost(&self) -> u64 {
+        self.records_dropped.get() + self.spans_over_limit.get() + self.tags_dropped.get()
+    }
+}
+
 counters! {
     /// Connections accepted.
     connections,
