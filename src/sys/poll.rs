@@ -76,8 +76,7 @@ mod epoll {
             let mut event = libc::epoll_event { events: 0, u64: 0 };
             let millis = timeout.as_millis().try_into().unwrap_or(i32::MAX);
             // SAFETY: there is room for the one event asked for.
-            let ready =
-                unsafe { libc::epoll_wait(self.0.as_raw_fd(), &raw mut event, 1, millis) };
+            let ready = unsafe { libc::epoll_wait(self.0.as_raw_fd(), &raw mut event, 1, millis) };
             match ready {
                 0 => Ok(None),
                 1.. => Ok(Some(event.u64)),

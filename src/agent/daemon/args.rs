@@ -156,7 +156,13 @@ mod tests {
     #[test]
     fn as_each_agent_launches_us() {
         let python = of(&[
-            "--daemonize", "true", "--log-level", "info", "--log-file", "/tmp/l", "--tcp",
+            "--daemonize",
+            "true",
+            "--log-level",
+            "info",
+            "--log-file",
+            "/tmp/l",
+            "--tcp",
             "127.0.0.1:6590",
         ])
         .unwrap();

@@ -42,10 +42,12 @@ mod tests {
     fn the_one_key_that_agents_write() {
         let node = "[debug]\ningest_url = \"https://example.com\"\n";
         assert_eq!(find(node).as_deref(), Some("https://example.com"));
-        let more = "# [debug]\nx = 1\n[other]\ningest_url = \"no\"\n[ debug ]\n'ingest_url'='yes' # z";
+        let more =
+            "# [debug]\nx = 1\n[other]\ningest_url = \"no\"\n[ debug ]\n'ingest_url'='yes' # z";
         assert_eq!(find(more).as_deref(), Some("yes"));
         assert_eq!(find("debug.ingest_url = \"dotted\"").as_deref(), Some("dotted"));
-        for none in ["", "[debug]\ningest_url = 7", "[debug]\ningest_url = \"", "ingest_url = \"x\""]
+        for none in
+            ["", "[debug]\ningest_url = 7", "[debug]\ningest_url = \"", "ingest_url = \"x\""]
         {
             assert_eq!(find(none), None, "{none}");
         }

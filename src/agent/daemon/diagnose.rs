@@ -76,8 +76,7 @@ pub fn diagnose(args: &Args, out: &mut impl Write) -> io::Result<u8> {
             writeln!(out, "WRONG  settings: {failure}")?;
         }
     }
-    let configured =
-        args.data_dir.as_deref().or_else(|| plan.environment.get("SCOUT_DATA_DIR"));
+    let configured = args.data_dir.as_deref().or_else(|| plan.environment.get("SCOUT_DATA_DIR"));
     let place = spool::choose(configured, &plan.environment);
     match &place.found {
         Some((path, _)) => writeln!(out, "ok     data directory {}", path.display())?,
@@ -111,7 +110,9 @@ fn advice(error: &io::Error) -> &'static str {
         io::ErrorKind::ConnectionRefused => " (nothing listens there: start one)",
         io::ErrorKind::NotFound => " (there is no such socket: start one)",
         io::ErrorKind::PermissionDenied => " (another user's: see --socket-mode, --socket-group)",
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => " (something listens, and is silent)",
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            " (something listens, and is silent)"
+        }
         _ => "",
     }
 }

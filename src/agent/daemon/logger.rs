@@ -69,8 +69,7 @@ impl Logger {
             Some(Err(error)) => (None, Some(error)),
             None => (None, None),
         };
-        let logger =
-            Logger { threshold, path: path.map(Path::to_owned), file: Mutex::new(file) };
+        let logger = Logger { threshold, path: path.map(Path::to_owned), file: Mutex::new(file) };
         if let (Some(error), Some(path)) = (error, path) {
             logger.warn("core_agent", &format!("log file {}: {error}", path.display()));
         }

@@ -122,7 +122,9 @@ mod tests {
             ("HOME", "/root"),
         ];
         let plan = of(&[], &environment);
-        for name in ["SCOUT_NAME", "SCOUT_KEY", "SCOUT_MONITOR", "SCOUT_LOG_LEVEL", "SCOUT_SAMPLE_RATE"] {
+        for name in
+            ["SCOUT_NAME", "SCOUT_KEY", "SCOUT_MONITOR", "SCOUT_LOG_LEVEL", "SCOUT_SAMPLE_RATE"]
+        {
             assert_eq!(plan.environment.get(name), None, "{name}");
         }
         assert_eq!(plan.environment.get("SCOUT_HOST"), Some("https://example.com"));

@@ -154,8 +154,7 @@ fn serve(
     let workers = server.start(threads)?;
     let ending = Arc::new(AtomicBool::new(false));
     let tender = {
-        let (hub, server, log, ending) =
-            (hub.clone(), server.clone(), log.clone(), ending.clone());
+        let (hub, server, log, ending) = (hub.clone(), server.clone(), log.clone(), ending.clone());
         sys::thread::spawn("agent-tend", move || tend(&hub, &server, &log, &ending))?
     };
     let daemonized = ready.is_some();

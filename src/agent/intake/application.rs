@@ -145,10 +145,7 @@ impl Application {
 }
 
 fn record_metadata(handle: Handle, time: UnixNanos, json: &str) -> Result<core::Done, Failure> {
-    let event = AppEvent {
-        time,
-        kind: Text::Bytes(b"scout.metadata"),
-        json: Text::Bytes(json.as_bytes()),
-    };
+    let event =
+        AppEvent { time, kind: Text::Bytes(b"scout.metadata"), json: Text::Bytes(json.as_bytes()) };
     core::record(handle, NameId(0), |out| out.event(&event))
 }

@@ -253,10 +253,9 @@ impl<'d> Iterator for Tags<'d> {
         let tag = self.draft.tags.get(self.next as usize)?;
         self.next = tag.next;
         let value = match tag.value {
-            Value::Str { range, cut } => TagValue::Str {
-                text: Text::Bytes(self.draft.shown(range)),
-                truncated: cut,
-            },
+            Value::Str { range, cut } => {
+                TagValue::Str { text: Text::Bytes(self.draft.shown(range)), truncated: cut }
+            }
             Value::I64(value) => TagValue::I64(value),
             Value::F64(value) => TagValue::F64(value),
             Value::Bool(value) => TagValue::Bool(value),

@@ -54,8 +54,8 @@ impl Hub {
                 operation: Text::Bytes(draft.operation(span)),
             };
             let tags = || draft.span_tags(span).map(|(tag, _)| tag);
-            let result =
-                self.with_core(app, now, |core| core::record_span(core, &record, tags(), NameId(0)));
+            let result = self
+                .with_core(app, now, |core| core::record_span(core, &record, tags(), NameId(0)));
             match result {
                 Ok(_) => emitted += 1,
                 Err(failure) => worst = Err(failure),

@@ -127,9 +127,7 @@ fn run(
         let read = protocol::batch(fields.commands, |part| {
             parts += 1;
             let done = match part {
-                Ok((command, fields)) => {
-                    apply(hub, &mut book, &mut work, command, &fields, now)
-                }
+                Ok((command, fields)) => apply(hub, &mut book, &mut work, command, &fields, now),
                 Err(Unreadable(why)) => Err(why),
             };
             if let Err(why) = done {

@@ -68,10 +68,7 @@ mod tests {
         let json = r#"[{"file":"/srv/a.py","line":23,"function":"f"},
             {"file":"/srv/b.js","line":"7","function":null},{"line":3},5,"x.rb:1:in `y'",
             {"file":"c\n\"d"}]"#;
-        assert_eq!(
-            lines(json).unwrap(),
-            "/srv/a.py:23:in f\n/srv/b.js:7\nx.rb:1:in `y'\nc \"d"
-        );
+        assert_eq!(lines(json).unwrap(), "/srv/a.py:23:in f\n/srv/b.js:7\nx.rb:1:in `y'\nc \"d");
         assert_eq!(lines("{}"), None);
         assert_eq!(lines("[]"), None);
     }

@@ -270,7 +270,8 @@ mod tests {
         assert_eq!(why(r#"{"Dance":{"a":1}}"#), "unknown command \"Dance\"");
         assert!(why("").starts_with("not valid JSON"));
         assert!(why(r#"{"Register":{"key":"s3cret" x}}"#).starts_with("not valid JSON (line 1"));
-        for text in ["[]", "{}", "1", r#"{"Register":{},"StartSpan":{}}"#, r#"{"Register":"s3c"}"#] {
+        for text in ["[]", "{}", "1", r#"{"Register":{},"StartSpan":{}}"#, r#"{"Register":"s3c"}"#]
+        {
             assert_eq!(why(text), "not a command: an object with one key is expected", "{text}");
         }
         assert!(why(&"[".repeat(100_000)).contains("not"));

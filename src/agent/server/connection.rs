@@ -144,9 +144,8 @@ impl Connection {
         }
         self.inbox = inbox;
         if self.state == State::Open {
-            let waits = !self.inbox.is_empty()
-                || !self.outbox.is_empty()
-                || !self.session.is_registered();
+            let waits =
+                !self.inbox.is_empty() || !self.outbox.is_empty() || !self.session.is_registered();
             // A frame's first bytes start the clock; further ones do not set it back.
             let first = at > 0 || self.deadline.is_none();
             match (waits, first) {

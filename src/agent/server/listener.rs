@@ -205,10 +205,9 @@ mod tests {
         assert!(path.exists());
         drop(second);
         fs::remove_file(&path).unwrap();
-        let _ = fs::remove_file(path.with_file_name(format!(
-            ".{}.lock",
-            path.file_name().unwrap().to_str().unwrap()
-        )));
+        let _ = fs::remove_file(
+            path.with_file_name(format!(".{}.lock", path.file_name().unwrap().to_str().unwrap())),
+        );
     }
 
     #[test]

@@ -156,8 +156,7 @@ impl Server {
         let mut slot = lock(slot);
         slot.generation = slot.generation.wrapping_add(1).max(1);
         let token = token_of(at, slot.generation);
-        let watched =
-            stream.prepare().and_then(|()| self.poller.add(stream.as_fd(), token, READS));
+        let watched = stream.prepare().and_then(|()| self.poller.add(stream.as_fd(), token, READS));
         if watched.is_err() {
             drop(slot);
             lock(&self.free).push(at);
