@@ -96,10 +96,7 @@ pub(super) fn lex(
 }
 
 /// A position as tokens keep it; inputs are cut to 64 KiB long before.
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "the input's limit is far below u32::MAX"
-)]
+#[allow(clippy::cast_possible_truncation, reason = "the input's limit is far below u32::MAX")]
 pub(super) fn offset(position: usize) -> u32 {
     position as u32
 }
@@ -180,11 +177,7 @@ impl Lexer<'_> {
                 if self.dialect == Dialect::Sqlite {
                     end = skip_while(self.bytes, end, |b| b.is_ascii_digit());
                 }
-                let kind = if end - i <= 6 {
-                    Kind::Param
-                } else {
-                    Kind::Number
-                };
+                let kind = if end - i <= 6 { Kind::Param } else { Kind::Number };
                 self.push(kind, 0, 0, i, end);
                 end
             }
@@ -229,12 +222,8 @@ impl Lexer<'_> {
         let Some(row) = super::runs::list(self.bytes, from, self.dialect, b')') else {
             return from;
         };
-        let end = super::runs::rows(
-            self.bytes,
-            row.close + 1,
-            self.dialect,
-            &mut self.doubts.first_text,
-        );
+        let end =
+            super::runs::rows(self.bytes, row.close + 1, self.dialect, &mut self.doubts.first_text);
         if end == row.close + 1 {
             return from;
         }
@@ -388,11 +377,8 @@ impl Lexer<'_> {
     }
 
     pub(super) fn push_quoted(&mut self, start: usize, end: usize, quote: u8, flags: u8) {
-        let noted = if quote == b'"' {
-            &mut self.doubts.first_double
-        } else {
-            &mut self.doubts.first_name
-        };
+        let noted =
+            if quote == b'"' { &mut self.doubts.first_double } else { &mut self.doubts.first_name };
         *noted = (*noted).min(offset(start));
         let raw = self.raw(start, end);
         self.push(Kind::Quoted, quote, flags | raw, start, end);
@@ -402,11 +388,7 @@ impl Lexer<'_> {
     pub(super) fn open_bracket(&mut self, i: usize) -> usize {
         let list = self.collapse && matches!(self.last.word(), Kw::Array | Kw::In | Kw::Any);
         self.push(Kind::Punct, b'[', 0, i, i + 1);
-        if list {
-            self.plain_list(i + 1, b']')
-        } else {
-            i + 1
-        }
+        if list { self.plain_list(i + 1, b']') } else { i + 1 }
     }
 
     /// Whether the last token is a value that an index could follow, without a gap.
@@ -437,11 +419,7 @@ impl Lexer<'_> {
         }
         if !doubled && self.dialect == Dialect::Oracle && next.is_ascii_digit() {
             let end = skip_while(self.bytes, i + 1, |b| b.is_ascii_digit());
-            let kind = if end - i <= 6 {
-                Kind::Param
-            } else {
-                Kind::Number
-            };
+            let kind = if end - i <= 6 { Kind::Param } else { Kind::Number };
             self.push(kind, 0, 0, i, end);
             return end;
         }
@@ -472,9 +450,8 @@ impl Lexer<'_> {
     fn percent(&mut self, i: usize) -> usize {
         let end = match self.at(i + 1) {
             b'(' => {
-                let name = skip_while(self.bytes, i + 2, |b| {
-                    b.is_ascii_alphanumeric() || b == b'_'
-                });
+                let name =
+                    skip_while(self.bytes, i + 2, |b| b.is_ascii_alphanumeric() || b == b'_');
                 let named = name > i + 2 && !self.at(i + 2).is_ascii_digit();
                 if named && self.at(name) == b')' && self.at(name + 1) == b's' {
                     name + 2
@@ -607,16 +584,10 @@ impl Lexer<'_> {
 
     /// After `#>`: a JSON path's operand, without which the sign begins a comment.
     fn path_operand(&self, from: usize) -> bool {
-        let from = if self.at(from) == b'>' {
-            from + 1
-        } else {
-            from
-        };
+        let from = if self.at(from) == b'>' { from + 1 } else { from };
         let operand = skip_while(self.bytes, from, |b| b == b' ');
-        matches!(
-            self.at(operand),
-            b'\'' | b'$' | b'?' | b':' | b'@' | b'(' | b'%'
-        ) || super::keywords::word_is(self.bytes, operand, operand + 5, b"array")
+        matches!(self.at(operand), b'\'' | b'$' | b'?' | b':' | b'@' | b'(' | b'%')
+            || super::keywords::word_is(self.bytes, operand, operand + 5, b"array")
     }
 
     fn star(&mut self, i: usize) -> usize {
@@ -646,10 +617,7 @@ impl Lexer<'_> {
         }
         // Comments nest for some databases and not for others. When the dialect is unknown, both readings have to agree on
         // what is live: the nested one is taken if nothing in the part they disagree on can open or close a literal.
-        let nests = matches!(
-            self.dialect,
-            Dialect::Postgres | Dialect::MsSql | Dialect::Generic
-        );
+        let nests = matches!(self.dialect, Dialect::Postgres | Dialect::MsSql | Dialect::Generic);
         let (mut depth, mut j, mut first_end) = (1_u32, i + 2, 0);
         loop {
             let rest = self.bytes.get(j..).unwrap_or_default();
@@ -679,9 +647,8 @@ impl Lexer<'_> {
         }
         if self.dialect == Dialect::Generic && first_end > 0 && j > first_end {
             let between = self.bytes.get(first_end..j).unwrap_or_default();
-            let literals = between
-                .iter()
-                .any(|b| matches!(b, b'\'' | b'"' | b'`' | b'$' | b'[' | b'\\'));
+            let literals =
+                between.iter().any(|b| matches!(b, b'\'' | b'"' | b'`' | b'$' | b'[' | b'\\'));
             if depth > 0 || literals {
                 self.doubts.ambiguous = self.doubts.ambiguous.min(offset(i));
             }
@@ -704,9 +671,7 @@ impl Lexer<'_> {
             Dialect::Generic if content - bang >= 6 => Some(content),
             Dialect::Generic => {
                 let rest = self.bytes.get(bang..).unwrap_or_default();
-                let body = memmem::find(rest, b"*/")
-                    .and_then(|n| rest.get(..n))
-                    .unwrap_or(rest);
+                let body = memmem::find(rest, b"*/").and_then(|n| rest.get(..n)).unwrap_or(rest);
                 if memchr2(b'\'', b'"', body).is_some() || memchr(b'`', body).is_some() {
                     self.doubts.ambiguous = self.doubts.ambiguous.min(offset(i));
                 }

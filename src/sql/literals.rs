@@ -90,16 +90,7 @@ impl Lexer<'_> {
         if start == open {
             self.glue_quote(quote);
         }
-        self.text(
-            start,
-            open,
-            quote,
-            if escapes {
-                Backslash::Escapes
-            } else {
-                Backslash::Plain
-            },
-        )
+        self.text(start, open, quote, if escapes { Backslash::Escapes } else { Backslash::Plain })
     }
 
     /// Double quotes: a string to MySQL; elsewhere a name, which [`super::verdict`] may still take for a string.
@@ -191,11 +182,7 @@ impl Lexer<'_> {
                 j += 1;
                 continue;
             }
-            let (wide, len) = if byte >= 0x80 {
-                char_at(self.bytes, j)
-            } else {
-                (None, 1)
-            };
+            let (wide, len) = if byte >= 0x80 { char_at(self.bytes, j) } else { (None, 1) };
             if !(in_word(byte) || byte >= 0x80 && (wide_in_word(wide) || j == i)) {
                 break;
             }
@@ -294,20 +281,10 @@ impl Lexer<'_> {
         if next.is_ascii_digit() {
             let mut end = skip_while(self.bytes, i + 1, |b| b.is_ascii_digit());
             if self.dialect == Dialect::MsSql {
-                end = skip_while(self.bytes, end, |b| {
-                    b.is_ascii_digit() || b == b'.' || b == b','
-                });
+                end = skip_while(self.bytes, end, |b| b.is_ascii_digit() || b == b'.' || b == b',');
                 self.push_dollar(Kind::Number, i, end);
             } else {
-                self.push_dollar(
-                    if end - i <= 6 {
-                        Kind::Param
-                    } else {
-                        Kind::Number
-                    },
-                    i,
-                    end,
-                );
+                self.push_dollar(if end - i <= 6 { Kind::Param } else { Kind::Number }, i, end);
             }
             return end;
         }
@@ -358,13 +335,7 @@ impl Lexer<'_> {
 
     fn push_dollar(&mut self, kind: Kind, start: usize, end: usize) {
         let raw = self.wide(start, end);
-        self.push(
-            kind,
-            b'$' * u8::from(kind == Kind::Operator),
-            raw,
-            start,
-            end,
-        );
+        self.push(kind, b'$' * u8::from(kind == Kind::Operator), raw, start, end);
     }
 
     /// A literal whose prefix is the word at `i..end`, before the `next` byte; behind the literal.
@@ -412,11 +383,7 @@ impl Lexer<'_> {
             other => other,
         };
         let body = self.bytes.get(open + 2..).unwrap_or_default();
-        let found = if opener > b' ' {
-            memmem::find(body, &[closer, b'\''])
-        } else {
-            None
-        };
+        let found = if opener > b' ' { memmem::find(body, &[closer, b'\'']) } else { None };
         let end = found.map_or(self.bytes.len(), |n| open + 2 + n + 2);
         self.push_text(start, end, found.is_none().then_some(b'\''));
         end

@@ -62,12 +62,7 @@ pub fn sanitize<'s>(
     dialect: Dialect,
     truncated: bool,
 ) -> &'s str {
-    let Scratch {
-        tokens,
-        text,
-        inner,
-        ..
-    } = scratch;
+    let Scratch { tokens, text, inner, .. } = scratch;
     let sql = read(sql, dialect, truncated, Rules::CANONICAL, tokens, inner);
     render::text(sql, tokens, text);
     render::as_str(text)
@@ -81,13 +76,7 @@ pub fn summarize<'s>(
     dialect: Dialect,
     truncated: bool,
 ) -> &'s str {
-    let Scratch {
-        tokens,
-        inner,
-        buffers,
-        outline,
-        ..
-    } = scratch;
+    let Scratch { tokens, inner, buffers, outline, .. } = scratch;
     let sql = read(sql, dialect, truncated, Rules::CANONICAL, tokens, inner);
     summary::outline(sql, tokens, buffers, outline);
     outline.finish();

@@ -196,18 +196,13 @@ impl Pass<'_> {
     fn add_target_of(&mut self, operation: usize, i: usize, end: usize) {
         if self.beyond == 0 {
             let tokens = self.tokens.get(i..end).unwrap_or_default();
-            self.outline
-                .add_target(self.sql, tokens, operation, &mut self.buffers.name);
+            self.outline.add_target(self.sql, tokens, operation, &mut self.buffers.name);
         }
     }
 
     fn start(&mut self, op: Op) {
-        self.frame = Frame {
-            op,
-            base: self.level,
-            operation: self.frame.operation,
-            ..Frame::default()
-        };
+        self.frame =
+            Frame { op, base: self.level, operation: self.frame.operation, ..Frame::default() };
     }
 
     fn start_select(&mut self, i: usize) {
@@ -393,15 +388,10 @@ impl Pass<'_> {
         if self.frame.op == Op::None {
             // Some dialects let FROM begin the query.
             self.start(Op::Select);
-            let upper = self
-                .get(i)
-                .bytes(self.sql)
-                .first()
-                .is_some_and(u8::is_ascii_uppercase);
+            let upper = self.get(i).bytes(self.sql).first().is_some_and(u8::is_ascii_uppercase);
             let depth = self.buffers.frames.len();
-            self.frame.operation = self
-                .outline
-                .named_operation(if upper { b"SELECT" } else { b"select" }, depth);
+            self.frame.operation =
+                self.outline.named_operation(if upper { b"SELECT" } else { b"select" }, depth);
         }
         let level = self.level;
         let frame = &mut self.frame;
@@ -467,9 +457,7 @@ impl Pass<'_> {
                 frame.expect = false;
                 let token = self.get(i);
                 if self.buffers.names.len() < NAMES {
-                    self.buffers
-                        .names
-                        .push((token.start, self.get(end - 1).end));
+                    self.buffers.names.push((token.start, self.get(end - 1).end));
                 }
             }
             Op::Object => {
@@ -516,10 +504,7 @@ impl Pass<'_> {
         let bytes =
             |from: u32, to: u32| self.sql.get(from as usize..to as usize).unwrap_or_default();
         let name = bytes(self.get(i).start, self.get(end - 1).end);
-        self.buffers
-            .names
-            .iter()
-            .any(|&(from, to)| bytes(from, to).eq_ignore_ascii_case(name))
+        self.buffers.names.iter().any(|&(from, to)| bytes(from, to).eq_ignore_ascii_case(name))
     }
 
     fn called(&mut self, word: Kw, i: usize, end: usize) {
@@ -625,11 +610,7 @@ impl Pass<'_> {
         {
             self.frame.alias_level = None;
         }
-        let ends = self
-            .buffers
-            .frames
-            .last()
-            .is_some_and(|&(_, start)| level < start);
+        let ends = self.buffers.frames.last().is_some_and(|&(_, start)| level < start);
         if !ends {
             return;
         }

@@ -18,11 +18,8 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    pub(super) const CANONICAL: Rules = Rules {
-        mask_booleans: true,
-        collapse_lists: true,
-        collapse_rows: true,
-    };
+    pub(super) const CANONICAL: Rules =
+        Rules { mask_booleans: true, collapse_lists: true, collapse_rows: true };
 }
 
 /// Decides every token's fate and cuts the list where nothing may follow.
@@ -46,10 +43,7 @@ pub(super) fn judge(
         dialect,
         rules,
         tokens,
-        frames: Frames::new(
-            names,
-            matches!(dialect, Dialect::Postgres | Dialect::Oracle),
-        ),
+        frames: Frames::new(names, matches!(dialect, Dialect::Postgres | Dialect::Oracle)),
         verb: Kw::None,
         setting: false,
         copying: false,
@@ -116,9 +110,8 @@ fn cut(tokens: &mut Vec<Token>, position: u32) {
         return;
     };
     tokens.truncate(keep);
-    let after_literal = tokens
-        .last()
-        .is_some_and(|token| matches!(token.kind, Kind::Text | Kind::Number));
+    let after_literal =
+        tokens.last().is_some_and(|token| matches!(token.kind, Kind::Text | Kind::Number));
     if !after_literal || first.flags & SPACE != 0 {
         tokens.push(masked(first));
     }
@@ -254,16 +247,10 @@ impl Judge<'_> {
             // PRAGMA key(secret): SQLCipher's keys
             let name = self.get(i + 1).bytes(self.sql);
             let tail = name.len().saturating_sub(3);
-            if name
-                .get(tail..)
-                .is_some_and(|tail| tail.eq_ignore_ascii_case(b"key"))
+            if name.get(tail..).is_some_and(|tail| tail.eq_ignore_ascii_case(b"key"))
                 && token.kind == Kind::Word
             {
-                let value = if self.get(i + 2).kind == Kind::Operator {
-                    i + 3
-                } else {
-                    i + 2
-                };
+                let value = if self.get(i + 2).kind == Kind::Operator { i + 3 } else { i + 2 };
                 if self.get(value).is_punct(b'(') {
                     self.mask_rest(value + 1)
                 } else {
@@ -290,11 +277,8 @@ impl Judge<'_> {
         if !accounts || self.definition || previous.kind == Kind::End {
             return;
         }
-        let (value, at) = if next.is_operator(b'=') {
-            (self.get(i + 2), i + 2)
-        } else {
-            (next, i + 1)
-        };
+        let (value, at) =
+            if next.is_operator(b'=') { (self.get(i + 2), i + 2) } else { (next, i + 1) };
         if matches!(value.kind, Kind::Word | Kind::Quoted | Kind::Number)
             && !matches!(value.word(), Kw::Null | Kw::Password)
         {
