@@ -172,6 +172,32 @@ proptest! {
         }
     }
 
+    /// A literal written for one dialect does not leave under any other, nor under none.
+    #[test]
+    fn wrong_dialects_show_no_literal(
+        template in select(TEMPLATES),
+        dialect in dialects(),
+        declared in dialects(),
+        order in any::<u64>(),
+        contents in contents(),
+        truncated in any::<bool>(),
+        cut in 0..40_usize,
+    ) {
+        let available = holes(dialect);
+        let kinds: Vec<Hole> =
+            (0..8).map(|i| available[(order >> (i * 8)) as usize % available.len()]).collect();
+        let contents: Vec<String> = contents.iter().map(|content| format!("{content}kanari{content}kanari")).collect();
+        let sql = fill(template, &kinds, &contents, dialect);
+        let sql = if truncated { &sql.as_bytes()[..sql.len().saturating_sub(cut)] } else { sql.as_bytes() };
+        let shown = all(sql, declared, truncated);
+        for output in [&shown.text, &shown.summary, &shown.operation, &shown.model] {
+            prop_assert!(
+                !output.to_lowercase().contains("kanari"),
+                "{} as {}: {}\n{output}", dialect.name(), declared.name(), String::from_utf8_lossy(sql)
+            );
+        }
+    }
+
     /// Any bytes at all: valid, bounded, free of control characters, and the same after every history.
     #[test]
     fn every_byte_string_has_an_answer(

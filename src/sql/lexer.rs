@@ -38,6 +38,9 @@ pub(super) struct Doubts {
     pub(super) glued_double: bool,
     /// A backslash outside of literals: the same sign.
     pub(super) backslash: bool,
+    /// Behind an [escape](Self::escape), something that is no string in that quote holds a quote: in the other reading
+    /// the quote would end or begin a literal, and nothing later would show it.
+    pub(super) swallowed: bool,
 }
 
 impl Doubts {
@@ -52,6 +55,7 @@ impl Doubts {
         glued: false,
         glued_double: false,
         backslash: false,
+        swallowed: false,
     };
 }
 
@@ -344,6 +348,25 @@ impl Lexer<'_> {
         }
     }
 
+    /// Notes whether what is read as one thing holds a quote, when there is an escape before it. `outside` is the quote
+    /// around it, or 0.
+    #[inline]
+    pub(super) fn swallow(&mut self, start: usize, end: usize, outside: u8) {
+        if self.doubts.escape < NOWHERE {
+            let held = self.bytes.get(start..end).unwrap_or_default();
+            self.doubts.swallowed |=
+                held.iter().any(|&b| b != outside && matches!(b, b'\'' | b'"'));
+        }
+    }
+
+    /// The same for placeholders and words with a sign before them.
+    #[inline]
+    pub(super) fn glue_word(&mut self) {
+        if self.gap == 0 {
+            self.glue(Kw::None);
+        }
+    }
+
     /// The same from the other side: a quote directly after a plain word.
     #[inline]
     pub(super) fn glue_quote(&mut self, quote: u8) {
@@ -373,6 +396,8 @@ impl Lexer<'_> {
             }
             None => 0,
         };
+        let quote = at(self.bytes, end.wrapping_sub(1));
+        self.swallow(start, end, quote);
         self.push(Kind::Text, 0, flags, start, end);
     }
 
@@ -380,6 +405,7 @@ impl Lexer<'_> {
         let noted =
             if quote == b'"' { &mut self.doubts.first_double } else { &mut self.doubts.first_name };
         *noted = (*noted).min(offset(start));
+        self.swallow(start, end, quote);
         let raw = self.raw(start, end);
         self.push(Kind::Quoted, quote, flags | raw, start, end);
     }
@@ -412,6 +438,7 @@ impl Lexer<'_> {
             let path = self.gap == 0 && (self.last.is_name() || self.last.kind == Kind::Number);
             if !path {
                 let end = self.word_end(i + 1);
+                self.glue_word();
                 let raw = self.wide(i, end);
                 self.push(Kind::Param, 0, raw, i, end);
                 return end;
@@ -442,6 +469,21 @@ impl Lexer<'_> {
             (false, true) if end - name > 5 => Kind::Number,
             (false, _) => Kind::Param,
         };
+        // 'user'@localhost is an account.
+        let accounts = matches!(
+            self.tokens.first().map_or(Kw::None, Token::word),
+            Kw::Grant
+                | Kw::Revoke
+                | Kw::Create
+                | Kw::Alter
+                | Kw::Drop
+                | Kw::Rename
+                | Kw::Set
+                | Kw::Show
+        );
+        if !accounts {
+            self.glue_word();
+        }
         let raw = self.wide(i, end);
         self.push(kind, 0, raw, i, end);
         end
@@ -514,6 +556,7 @@ impl Lexer<'_> {
                 self.doubts.ambiguous = self.doubts.ambiguous.min(offset(i));
             }
         }
+        self.swallow(i, end, 0);
         self.gap |= GAP;
         end
     }
@@ -554,7 +597,9 @@ impl Lexer<'_> {
             _ => {}
         }
         self.gap |= GAP;
-        self.line_end(i)
+        let end = self.line_end(i);
+        self.swallow(i, end, 0);
+        end
     }
 
     /// Where T-SQL can name a `#temp` table; anywhere else it is somebody's comment.
@@ -653,6 +698,7 @@ impl Lexer<'_> {
                 self.doubts.ambiguous = self.doubts.ambiguous.min(offset(i));
             }
         }
+        self.swallow(i, j, 0);
         j
     }
 

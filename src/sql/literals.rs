@@ -334,6 +334,7 @@ impl Lexer<'_> {
     }
 
     fn push_dollar(&mut self, kind: Kind, start: usize, end: usize) {
+        self.glue_word();
         let raw = self.wide(start, end);
         self.push(kind, b'$' * u8::from(kind == Kind::Operator), raw, start, end);
     }

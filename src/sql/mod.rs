@@ -20,6 +20,8 @@ mod render;
 mod runs;
 mod statement;
 mod summary;
+#[cfg(feature = "sql-ast")]
+mod tables;
 mod token;
 mod unwrap;
 mod verdict;
@@ -32,6 +34,8 @@ pub use outline::Outline;
 #[doc(hidden)]
 pub use profile::{Profile, Whitespace, outline, render};
 pub use statement::{Statement, analyse};
+#[cfg(feature = "sql-ast")]
+pub use tables::{TABLES_STACK, Tables, tables};
 
 use token::Token;
 use verdict::Rules;

@@ -372,6 +372,8 @@ impl Pass<'_> {
             self.frame.op = Op::Done;
             return true;
         }
+        // WITH gone AS (DELETE FROM ... RETURNING *)
+        self.descend();
         if !self.at_main() {
             return false;
         }

@@ -78,7 +78,7 @@ fn begins_with_verb(tokens: &[Token]) -> bool {
 /// From where on everything is masked.
 fn cut_position(dialect: Dialect, truncated: bool, doubts: &Doubts) -> u32 {
     let mut at = doubts.ambiguous;
-    if dialect == Dialect::Generic || truncated {
+    if dialect == Dialect::Generic || truncated || doubts.swallowed {
         // `\'` ends a literal for some databases. With the dialect known and the end in sight, a wrong reading shows in one
         // of the signs below; otherwise nothing would tell.
         at = at.min(doubts.escape);
