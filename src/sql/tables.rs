@@ -196,8 +196,7 @@ impl Finder {
             if let Some(written) = met.iter().position(|name| *name == relation) {
                 met.swap_remove(written);
             } else if !common.iter().any(|name| name.eq_ignore_ascii_case(relation))
-                && !(aliases.iter().any(|(alias, _)| alias == relation)
-                    && writes.iter().any(|name| name != relation))
+                && (writes.is_empty() || !aliases.iter().any(|(alias, _)| alias == relation))
             {
                 add(&mut tables.reads, relation);
             }
