@@ -35,10 +35,7 @@ fn otel_semantic_conventions() {
         let sql = text(&case["input"], "query");
         let shown = render(&mut scratch, sql.as_bytes(), Dialect::Generic, KEEP);
         let allowed = case["expected"]["db.query.text"].as_array().unwrap();
-        if !allowed
-            .iter()
-            .any(|expected| expected.as_str() == Some(&shown))
-        {
+        if !allowed.iter().any(|expected| expected.as_str() == Some(&shown)) {
             texts.push((name.clone(), format!("{allowed:?}\n    {shown:?}")));
         }
         let summary = summarize(&mut scratch, sql.as_bytes(), Dialect::Generic, false);
@@ -107,10 +104,7 @@ fn otel_java() {
         text_count,
         &texts,
         &[
-            (
-                "GRANT SELECT ON users TO admin /* PASSWORD Password1 */",
-                COMMENT,
-            ),
+            ("GRANT SELECT ON users TO admin /* PASSWORD Password1 */", COMMENT),
             ("SELECT -- comment", COMMENT),
             ("select col /* from table2 */ from table", COMMENT),
             ("/* update comment */ select * from table1", COMMENT),
@@ -122,10 +116,7 @@ fn otel_java() {
                 "-- This query will DELETE old records\nSELECT * FROM users WHERE active = 1",
                 COMMENT,
             ),
-            (
-                "--This query will DELETE old records\nSELECT * FROM users WHERE active = 1",
-                COMMENT,
-            ),
+            ("--This query will DELETE old records\nSELECT * FROM users WHERE active = 1", COMMENT),
             ("SELECT --83", COMMENT),
             ("SELECT * FROM \"TABLE\"", DOUBLE),
             ("SELECT x, y, z FROM \"schema table\"", DOUBLE),
@@ -169,10 +160,8 @@ fn elastic_signatures() {
             format!("{verb}{link}{}", unquoted(found.target()))
         };
         if signature != text(case, "output") {
-            failures.push((
-                sql.to_owned(),
-                format!("{:?}\n    {signature:?}", text(case, "output")),
-            ));
+            failures
+                .push((sql.to_owned(), format!("{:?}\n    {signature:?}", text(case, "output"))));
         }
     }
     check("Elastic signatures", cases.len(), &failures, &[]);
@@ -205,10 +194,7 @@ fn new_relic_parsing() {
         "New Relic parsing",
         cases.len(),
         &failures,
-        &[(
-            "    \tUPDATE 'abc' SET ffrom='iinto'",
-            "a string literal is never a table",
-        )],
+        &[("    \tUPDATE 'abc' SET ffrom='iinto'", "a string literal is never a table")],
     );
 }
 
@@ -217,12 +203,8 @@ fn new_relic_obfuscation() {
     let Some(cases) = vectors("newrelic_sql_obfuscation.json") else {
         return;
     };
-    let profile = Profile {
-        mark_comments: true,
-        collapse_lists: false,
-        collapse_rows: false,
-        ..KEEP
-    };
+    let profile =
+        Profile { mark_comments: true, collapse_lists: false, collapse_rows: false, ..KEEP };
     let mut scratch = Scratch::default();
     let (mut failures, mut total) = (Vec::new(), 0);
     for case in &cases {
@@ -236,15 +218,10 @@ fn new_relic_obfuscation() {
                 Dialect::from_name(dialect),
                 profile,
             );
-            if !allowed
-                .iter()
-                .any(|expected| expected.as_str() == Some(&shown))
-            {
+            if !allowed.iter().any(|expected| expected.as_str() == Some(&shown)) {
                 let name = format!("{} {dialect}", text(case, "name"));
-                failures.push((
-                    name,
-                    format!("{}\n    {allowed:?}\n    {shown:?}", text(case, "sql")),
-                ));
+                failures
+                    .push((name, format!("{}\n    {allowed:?}\n    {shown:?}", text(case, "sql"))));
             }
         }
     }
@@ -255,34 +232,16 @@ fn new_relic_obfuscation() {
         total,
         &failures,
         &[
-            (
-                "malformed/unterminated_double_quoted_string.mysql mysql",
-                OPEN,
-            ),
+            ("malformed/unterminated_double_quoted_string.mysql mysql", OPEN),
             ("malformed/unterminated_single_quoted_string mysql", OPEN),
             ("malformed/unterminated_single_quoted_string postgres", OPEN),
             ("malformed/unterminated_single_quoted_string oracle", OPEN),
-            (
-                "malformed/unterminated_single_quoted_string cassandra",
-                OPEN,
-            ),
+            ("malformed/unterminated_single_quoted_string cassandra", OPEN),
             ("malformed/unterminated_single_quoted_string sqlite", OPEN),
-            (
-                "end_of_string_backslash_and_line_comment_with_quite postgres",
-                BACKSLASH,
-            ),
-            (
-                "end_of_string_backslash_and_line_comment_with_quite oracle",
-                BACKSLASH,
-            ),
-            (
-                "end_of_string_backslash_and_line_comment_with_quite cassandra",
-                BACKSLASH,
-            ),
-            (
-                "end_of_string_backslash_and_line_comment_with_quite sqlite",
-                BACKSLASH,
-            ),
+            ("end_of_string_backslash_and_line_comment_with_quite postgres", BACKSLASH),
+            ("end_of_string_backslash_and_line_comment_with_quite oracle", BACKSLASH),
+            ("end_of_string_backslash_and_line_comment_with_quite cassandra", BACKSLASH),
+            ("end_of_string_backslash_and_line_comment_with_quite sqlite", BACKSLASH),
             (
                 "escape_string_constants.postgres postgres",
                 "theirs keeps the prefix of E'...', ours masks the literal with its prefix",
@@ -304,13 +263,8 @@ fn scout_metric_names() {
     let mut failures = Vec::new();
     for case in &cases {
         let sql = text(case, "input");
-        let statement = analyse(
-            &mut scratch,
-            sql.as_bytes(),
-            Dialect::Generic,
-            false,
-            Naming::Model,
-        );
+        let statement =
+            analyse(&mut scratch, sql.as_bytes(), Dialect::Generic, false, Naming::Model);
         // The Ruby agent's verbs are Active Record's; the published style for db.statement has SQL's own.
         let verb = match &*statement.verb {
             "select" if sql.to_lowercase().contains("count(*)") => "count",

@@ -18,10 +18,7 @@ fn outputs(scratch: &mut Scratch, sql: &[u8], dialect: Dialect, truncated: bool)
     let statement = analyse(scratch, sql, dialect, truncated, Naming::Table);
     let model = analyse(scratch, sql, dialect, truncated, Naming::Model);
     assert_eq!(sanitize(scratch, sql, dialect, truncated), &*statement.text);
-    assert_eq!(
-        summarize(scratch, sql, dialect, truncated),
-        &*statement.summary
-    );
+    assert_eq!(summarize(scratch, sql, dialect, truncated), &*statement.summary);
     format!(
         "{} | {} | {} | {} | {}",
         statement.text, statement.summary, statement.operation, model.operation, model.model
@@ -55,12 +52,7 @@ fn none(what: &str, checked: usize, found: &[String]) {
         found.is_empty(),
         "{what}: {} leaks\n{}",
         found.len(),
-        found
-            .iter()
-            .take(30)
-            .cloned()
-            .collect::<Vec<_>>()
-            .join("\n")
+        found.iter().take(30).cloned().collect::<Vec<_>>().join("\n")
     );
 }
 
@@ -72,14 +64,7 @@ fn the_adversarial_corpus_in_its_dialects() {
     for canary in &canaries {
         for &dialect in &canary.dialects {
             checked += 1;
-            leaks(
-                &mut scratch,
-                canary,
-                &canary.sql,
-                dialect,
-                false,
-                &mut found,
-            );
+            leaks(&mut scratch, canary, &canary.sql, dialect, false, &mut found);
             leaks(&mut scratch, canary, &canary.sql, dialect, true, &mut found);
             let text = sanitize(&mut scratch, &canary.sql, dialect, false);
             for required in &canary.required {
@@ -103,14 +88,7 @@ fn the_adversarial_corpus_in_wrong_and_unknown_dialects() {
     for canary in &canaries {
         for dialect in Dialect::ALL {
             checked += 2;
-            leaks(
-                &mut scratch,
-                canary,
-                &canary.sql,
-                dialect,
-                false,
-                &mut found,
-            );
+            leaks(&mut scratch, canary, &canary.sql, dialect, false, &mut found);
             leaks(&mut scratch, canary, &canary.sql, dialect, true, &mut found);
         }
     }

@@ -8,9 +8,7 @@ use serde_json::Value;
 
 /// A vector file's cases; `None`, said loudly, when the vectors are not beside this checkout.
 pub fn vectors(file: &str) -> Option<Vec<Value>> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../shared/vectors/sql")
-        .join(file);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/vectors/sql").join(file);
     let Ok(text) = std::fs::read_to_string(&path) else {
         println!("SKIPPED: {file} is not in ../shared/vectors/sql");
         return None;
