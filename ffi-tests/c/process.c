@@ -136,7 +136,7 @@ static void shared_request(void)
     }
     flushed(core);
     expect_requests("Controller/shared", 50);
-    printf("EXPECT-LAYER 5000 SQL\n");
+    printf("EXPECT 5000 layer SQL\n");
 }
 
 static void *flush_some(void *argument)
