@@ -65,7 +65,16 @@ pub unsafe extern "C" fn scout_next_log(
     guard(|| {
         // SAFETY: the caller gives `capacity` writable bytes and a writable length.
         let out = unsafe { CopyOut::new(buffer, capacity, len) }?;
-        core::next_log(core, |line| out.write(line.as_bytes()))
+        let mut out = Some(out);
+        let write = |line: &str| match out.take() {
+            Some(out) => out.write(line.as_bytes()),
+            None => Ok(()),
+        };
+        let done = core::next_log(core, write)?;
+        if let Some(out) = out {
+            out.write_nothing();
+        }
+        Ok(done)
     })
 }
 

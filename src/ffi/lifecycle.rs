@@ -1,6 +1,6 @@
 //! What a loader checks first; start, flush, shutdown.
 
-use super::guard::guard;
+use super::guard::{guard, silence_panics};
 use super::pointers::{Out, text};
 use super::status::{NAMES, scout_status_t};
 use super::types::scout_core_t;
@@ -65,6 +65,7 @@ pub unsafe extern "C" fn scout_start(
         let out = unsafe { Out::new(core) }?;
         // SAFETY: the caller gives `options_len` readable bytes or NULL.
         let options = unsafe { text(options, options_len) }?;
+        silence_panics();
         out.write(core::start(options)?);
         Ok(())
     })

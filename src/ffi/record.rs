@@ -1,12 +1,14 @@
 //! Recording: the calls that host applications make all the time. None of them blocks.
 
 use super::guard::guard;
-use super::pointers::{Out, bytes, read_struct, required, text_or_id, tags};
+use super::pointers::{
+    Out, SpanOut, array16, bytes, optional_struct, read_struct, required, tags, text_or_id, worse,
+};
 use super::status::scout_status_t;
 use super::types::{scout_core_t, scout_error_t, scout_span_t, scout_tag_t};
-use crate::core;
-use crate::model::{SpanId, TraceId, UnixNanos};
-use crate::record::{AppEvent, ErrorEvent, Metric, RequestTags, Span};
+use crate::core::{self, Done, Failure};
+use crate::model::{NameId, SpanId, TraceId, UnixNanos};
+use crate::record::{AppEvent, ErrorEvent, Metric, RequestTags, Span, Text};
 use ::core::ffi::c_char;
 
 /// Gives a string a 32-bit id, to be used in place of the string from then on: cheaper to pass,
@@ -65,9 +67,9 @@ pub unsafe extern "C" fn scout_span_begin(
 ) -> scout_status_t {
     guard(|| {
         // SAFETY: the caller gives a readable span or NULL.
-        let parent = unsafe { super::pointers::optional_struct(parent) }?;
+        let parent = unsafe { optional_struct(parent) }?;
         // SAFETY: the caller gives a writable span that states its size, or NULL.
-        let out = unsafe { super::pointers::SpanOut::new(span) }?;
+        let out = unsafe { SpanOut::new(span) }?;
         let parent = parent.map(|parent| (TraceId(parent.trace_id), SpanId(parent.span_id)));
         out.write_begun(core::begin(core, parent)?, operation_id);
         Ok(())
@@ -91,7 +93,7 @@ pub unsafe extern "C" fn scout_span_end(
         // SAFETY: the caller gives a readable span or NULL.
         let mut c_span = unsafe { read_struct(span.cast_const()) }?;
         // SAFETY: the caller gives a writable span that states its size.
-        let out = unsafe { super::pointers::SpanOut::new(span) }?;
+        let out = unsafe { SpanOut::new(span) }?;
         let end = core::now(core)?;
         c_span.end_ns = end.0;
         c_span.tags = tags;
@@ -167,12 +169,14 @@ pub unsafe extern "C" fn scout_tag_request(
 ) -> scout_status_t {
     guard(|| {
         // SAFETY: the caller gives 16 readable bytes or NULL.
-        let trace_id = TraceId(unsafe { super::pointers::array16(trace_id) }?);
+        let trace_id = TraceId(unsafe { array16(trace_id) }?);
         // SAFETY: the caller gives `n_tags` readable tags.
         let tags = unsafe { self::tags(tags, n_tags) }?;
-        core::record(core, |core, out| {
-            let request = RequestTags { trace_id, time: core.now() };
-            out.request_tags(&request, tags.clone())
+        if trace_id.is_none() {
+            return Err(Failure::Invalid("the trace id must not be zero"));
+        }
+        core::record(core, tags.max_name, |out| {
+            out.request_tags(&RequestTags { trace_id, time: core::clock_now() }, tags)
         })
     })
 }
@@ -198,8 +202,12 @@ pub unsafe extern "C" fn scout_record_error(
                 self::tags(error.tags, error.n_tags)?,
             )
         };
-        core::record(core, |core, out| {
-            let time = if error.time_ns == 0 { core.now() } else { UnixNanos(error.time_ns) };
+        if class.is_empty() {
+            return Err(Failure::Invalid("an error needs a class name"));
+        }
+        core::record(core, tags.max_name, |out| {
+            let time =
+                if error.time_ns == 0 { core::clock_now() } else { UnixNanos(error.time_ns) };
             let event = ErrorEvent {
                 trace_id: TraceId(error.trace_id),
                 span_id: SpanId(error.span_id),
@@ -208,7 +216,7 @@ pub unsafe extern "C" fn scout_record_error(
                 message,
                 backtrace,
             };
-            out.error(&event, tags.clone())
+            out.error(&event, tags)
         })
     })
 }
@@ -226,9 +234,9 @@ pub unsafe extern "C" fn scout_record_metric(
 ) -> scout_status_t {
     guard(|| {
         // SAFETY: the caller gives `name_len` readable bytes.
-        let name = unsafe { text_or_id(name, name_len, 0) }?;
-        core::record(core, |core, out| {
-            out.metric(&Metric { time: core.now(), value, name }, std::iter::empty())
+        let name = Text::Bytes(unsafe { required(name, name_len) }?);
+        core::record(core, NameId(0), |out| {
+            out.metric(&Metric { time: core::clock_now(), value, name }, std::iter::empty())
         })
     })
 }
@@ -248,20 +256,20 @@ pub unsafe extern "C" fn scout_record_event(
 ) -> scout_status_t {
     guard(|| {
         // SAFETY: the caller gives `kind_len` and `json_len` readable bytes.
-        let (kind, json) =
-            unsafe { (text_or_id(kind, kind_len, 0)?, text_or_id(json, json_len, 0)?) };
+        let (kind, json) = unsafe {
+            (Text::Bytes(required(kind, kind_len)?), Text::Bytes(required(json, json_len)?))
+        };
         core::check_event(json)?;
-        core::record(core, |core, out| out.event(&AppEvent { time: core.now(), kind, json }))
+        core::record(core, NameId(0), |out| {
+            out.event(&AppEvent { time: core::clock_now(), kind, json })
+        })
     })
 }
 
 /// # Safety
 /// The pointers in `span` are valid for their lengths.
 #[inline]
-unsafe fn record_span(
-    core: scout_core_t,
-    span: &scout_span_t,
-) -> Result<scout_status_t, core::Failure> {
+unsafe fn record_span(core: scout_core_t, span: &scout_span_t) -> Result<Done, Failure> {
     // SAFETY: as the caller of this function promises.
     let (operation, tags) = unsafe {
         (
@@ -269,13 +277,15 @@ unsafe fn record_span(
             self::tags(span.tags, span.n_tags)?,
         )
     };
+    let max_name = tags.max_name.max(NameId(span.operation_id));
     let span = Span {
         trace_id: TraceId(span.trace_id),
         span_id: SpanId(span.span_id),
         parent_id: SpanId(span.parent_id),
         start: UnixNanos(span.start_ns),
-        end: UnixNanos(span.end_ns.max(span.start_ns)),
+        end: UnixNanos(span.end_ns),
         operation,
     };
-    core::record_span(core, &span, tags)
+    let done = core::record_span(core, &span, tags, max_name)?;
+    Ok(worse(done, span.end < span.start))
 }

@@ -1,0 +1,447 @@
+//! What becomes of each token: shown, masked or dropped; and where a statement is masked from the first doubt on.
+//!
+//! The text, the summary and the fingerprint are all rendered from what is left here, so a literal that is masked for one
+//! is masked for all.
+
+use super::dialect::Dialect;
+use super::doublequote::{self, Frames};
+use super::keywords::{Kw, RESERVED, VERB};
+use super::lexer::{Doubts, NOWHERE};
+use super::token::{Fate, GAP, Kind, OPEN, SPACE, Token};
+
+/// Which of the rules apply; all of them, except when another project's vectors are rendered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    pub(super) mask_booleans: bool,
+    pub(super) collapse_lists: bool,
+    pub(super) collapse_rows: bool,
+}
+
+impl Rules {
+    pub(super) const CANONICAL: Rules =
+        Rules { mask_booleans: true, collapse_lists: true, collapse_rows: true };
+}
+
+/// Decides every token's fate and cuts the list where nothing may follow.
+pub(super) fn judge(
+    sql: &[u8],
+    dialect: Dialect,
+    truncated: bool,
+    rules: Rules,
+    doubts: &Doubts,
+    tokens: &mut Vec<Token>,
+) {
+    if !begins_with_verb(tokens) {
+        tokens.clear();
+        tokens.push(masked(Token::END));
+        return;
+    }
+    cut(tokens, cut_position(dialect, truncated, doubts));
+    let names = doubts.first_double < NOWHERE && doublequote::are_names(tokens);
+    Judge {
+        sql,
+        dialect,
+        rules,
+        tokens,
+        frames: Frames::new(names, matches!(dialect, Dialect::Postgres | Dialect::Oracle)),
+        verb: Kw::None,
+        setting: false,
+        copying: false,
+        definition: false,
+        row_end: 0,
+    }
+    .run();
+}
+
+/// A `?` in the place of `token`.
+fn masked(token: Token) -> Token {
+    Token {
+        kind: Kind::Text,
+        code: 0,
+        flags: token.flags & (SPACE | GAP) | OPEN,
+        fate: Fate::Mask,
+        ..token
+    }
+}
+
+/// Gate: a statement begins with a verb; whatever does not may be the middle of a literal.
+fn begins_with_verb(tokens: &[Token]) -> bool {
+    let first = tokens.iter().find(|token| match token.kind {
+        Kind::Punct => !matches!(token.code, b'(' | b';' | b'{'),
+        Kind::Param => false,
+        Kind::Operator => token.code != b'=',
+        _ => true,
+    });
+    first.is_none_or(|token| token.word().is(VERB))
+}
+
+/// From where on everything is masked.
+fn cut_position(dialect: Dialect, truncated: bool, doubts: &Doubts) -> u32 {
+    let mut at = doubts.ambiguous;
+    if dialect == Dialect::Generic || truncated {
+        // `\'` ends a literal for some databases. With the dialect known and the end in sight, a wrong reading shows in one
+        // of the signs below; otherwise nothing would tell.
+        at = at.min(doubts.escape);
+    }
+    if truncated {
+        at = at.min(doubts.nested);
+    } else if doubts.open != 0 {
+        // Never closed: the quotes may be off by one anywhere before.
+        at = at.min(doubts.first_text).min(doubts.escape);
+        match doubts.open {
+            b'"' => at = at.min(doubts.first_double),
+            b'`' | b'[' => at = at.min(doubts.first_name),
+            _ => {}
+        }
+    }
+    if doubts.glued || doubts.glued_double || doubts.backslash {
+        at = at.min(doubts.first_text).min(doubts.escape);
+    }
+    if doubts.glued_double || doubts.backslash {
+        at = at.min(doubts.first_double);
+    }
+    at
+}
+
+/// Replaces everything from `position` on by one `?`.
+fn cut(tokens: &mut Vec<Token>, position: u32) {
+    let keep = tokens.partition_point(|token| token.start < position);
+    let Some(&first) = tokens.get(keep) else {
+        return;
+    };
+    tokens.truncate(keep);
+    let after_literal =
+        tokens.last().is_some_and(|token| matches!(token.kind, Kind::Text | Kind::Number));
+    if !after_literal || first.flags & SPACE != 0 {
+        tokens.push(masked(first));
+    }
+}
+
+struct Judge<'a> {
+    sql: &'a [u8],
+    dialect: Dialect,
+    rules: Rules,
+    tokens: &'a mut Vec<Token>,
+    frames: Frames,
+    /// The statement's first word.
+    verb: Kw,
+    /// Right of the sign in `SET name = value`.
+    setting: bool,
+    /// In `COPY ... FROM STDIN`, whose data follow the semicolon.
+    copying: bool,
+    /// In the definition of a table or the like, where `password` is a column.
+    definition: bool,
+    /// The end of a VALUES row that is being shown.
+    row_end: usize,
+}
+
+impl Judge<'_> {
+    fn get(&self, index: usize) -> Token {
+        self.tokens.get(index).copied().unwrap_or(Token::END)
+    }
+
+    fn set(&mut self, index: usize, fate: Fate) {
+        if let Some(token) = self.tokens.get_mut(index) {
+            token.fate = fate;
+        }
+    }
+
+    /// Masks the token at `index` and drops whatever follows.
+    fn mask_rest(&mut self, index: usize) {
+        let token = self.get(index);
+        self.tokens.truncate(index);
+        if token.kind != Kind::End {
+            self.tokens.push(masked(token));
+        }
+    }
+
+    fn run(&mut self) {
+        let mut previous = Token::END;
+        let mut before = Token::END;
+        let mut i = 0;
+        while let Some(&token) = self.tokens.get(i) {
+            let next = self.get(i + 1);
+            let mut after = i + 1;
+            match token.kind {
+                Kind::Text | Kind::Number => self.set(i, Fate::Mask),
+                Kind::Word => after = self.word(i, token, previous, before, next),
+                Kind::Quoted => self.quoted(i, token, previous, next),
+                Kind::Punct => self.punct(i, token, previous, next),
+                Kind::Operator => self.operator(i, token, previous, next),
+                Kind::Param | Kind::End => {}
+            }
+            before = previous;
+            previous = token;
+            i = after;
+        }
+    }
+
+    fn word(
+        &mut self,
+        i: usize,
+        token: Token,
+        previous: Token,
+        before: Token,
+        next: Token,
+    ) -> usize {
+        let word = token.word();
+        if self.setting
+            && !matches!(
+                word,
+                Kw::On | Kw::Off | Kw::Default | Kw::Null | Kw::Local | Kw::Global | Kw::Session
+            )
+        {
+            // A bare word can be a value: SET x = secret.
+            self.set(i, Fate::Mask);
+        }
+        if self.verb == Kw::None {
+            self.begin(i, word, token);
+        }
+        if word == Kw::None {
+            self.frames.name(previous);
+            return i + 1;
+        }
+        match word {
+            Kw::True | Kw::False
+                if self.rules.mask_booleans && !matches!(previous.word(), Kw::Is | Kw::Not) =>
+            {
+                self.set(i, Fate::Mask)
+            }
+            Kw::Null if i < self.row_end => self.set(i, Fate::Mask),
+            Kw::By
+                if previous.word() == Kw::Identified
+                    && !matches!(next.kind, Kind::Text | Kind::Param | Kind::End) =>
+            {
+                self.mask_rest(i + 1)
+            }
+            Kw::Password => self.password(i, previous, next),
+            Kw::Stdin if self.verb == Kw::Copy => self.copying = true,
+            Kw::To if matches!(self.verb, Kw::Set) => self.setting = true,
+            Kw::Table | Kw::View | Kw::Index | Kw::Procedure
+                if matches!(
+                    previous.word(),
+                    Kw::Create
+                        | Kw::Alter
+                        | Kw::Drop
+                        | Kw::Temporary
+                        | Kw::Temp
+                        | Kw::Replace
+                        | Kw::Unique
+                ) =>
+            {
+                self.definition = true;
+            }
+            Kw::In | Kw::Any | Kw::Array if self.rules.collapse_lists => self.collapse_list(i),
+            Kw::Values | Kw::Value if self.rules.collapse_rows => self.collapse_rows(i),
+            _ => {}
+        }
+        self.frames.keyword(word, previous, before, next, self.verb);
+        i + 1
+    }
+
+    /// The first word of a statement.
+    fn begin(&mut self, i: usize, word: Kw, token: Token) {
+        // A word that is no verb begins something too, or the next verb in it would be taken for the statement's.
+        self.verb = if word == Kw::None { Kw::Case } else { word };
+        if word == Kw::Pragma {
+            // PRAGMA key(secret): SQLCipher's keys
+            let name = self.get(i + 1).bytes(self.sql);
+            let tail = name.len().saturating_sub(3);
+            if name.get(tail..).is_some_and(|tail| tail.eq_ignore_ascii_case(b"key"))
+                && token.kind == Kind::Word
+            {
+                let value = if self.get(i + 2).kind == Kind::Operator { i + 3 } else { i + 2 };
+                if self.get(value).is_punct(b'(') {
+                    self.mask_rest(value + 1)
+                } else {
+                    self.mask_rest(value)
+                }
+            }
+        }
+    }
+
+    /// `PASSWORD secret`, without quotes, in a statement about accounts.
+    fn password(&mut self, i: usize, previous: Token, next: Token) {
+        let accounts = matches!(
+            self.verb,
+            Kw::Create
+                | Kw::Alter
+                | Kw::Set
+                | Kw::Connect
+                | Kw::Validate
+                | Kw::Check
+                | Kw::Export
+                | Kw::Import
+                | Kw::Recover
+        );
+        if !accounts || self.definition || previous.kind == Kind::End {
+            return;
+        }
+        let (value, at) =
+            if next.is_operator(b'=') { (self.get(i + 2), i + 2) } else { (next, i + 1) };
+        if matches!(value.kind, Kind::Word | Kind::Quoted | Kind::Number)
+            && !matches!(value.word(), Kw::Null | Kw::Password)
+        {
+            self.mask_rest(at);
+        }
+    }
+
+    fn quoted(&mut self, i: usize, token: Token, previous: Token, next: Token) {
+        let after = self.get(i + 2);
+        // 128 characters is the longest name any database has; a character is at most two bytes in nearly all of them.
+        let long = token.len() > 258;
+        if long || self.setting || !self.frames.keeps(token, previous, next, after) {
+            self.set(i, Fate::Mask);
+        }
+        self.frames.name(previous);
+    }
+
+    fn punct(&mut self, i: usize, token: Token, previous: Token, next: Token) {
+        match token.code {
+            b'(' => {
+                self.setting = false;
+                self.frames.open(previous, next);
+            }
+            b')' => self.frames.close(),
+            b',' => {
+                self.setting = self.setting && !self.assignment_follows(i + 1);
+            }
+            b';' => {
+                if self.copying {
+                    self.tokens.truncate(i + 1);
+                }
+                self.verb = Kw::None;
+                self.copying = false;
+                self.setting = false;
+                self.definition = false;
+                self.frames.statement();
+            }
+            b'[' if next.is_punct(b'[') && next.touches(&token) => {
+                // Rails appends the bind values to the statement it logs: [["name", "secret"]]
+                let array = match previous.kind {
+                    Kind::Word => previous.word() == Kw::Array,
+                    Kind::Punct => matches!(previous.code, b']' | b'(' | b',' | b'['),
+                    Kind::Operator => self.dialect == Dialect::Cassandra,
+                    _ => false,
+                };
+                if !array && previous.kind != Kind::End {
+                    self.tokens.truncate(i);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether another `name = value` follows the comma in a SET, rather than more of a list.
+    fn assignment_follows(&self, from: usize) -> bool {
+        (from..from + 6)
+            .map(|index| self.get(index))
+            .take_while(|token| !token.is_punct(b',') && !token.is_punct(b';'))
+            .any(|token| token.is_operator(b'='))
+    }
+
+    fn operator(&mut self, i: usize, token: Token, previous: Token, next: Token) {
+        match token.code {
+            b'=' if matches!(self.verb, Kw::Set | Kw::Pragma) => self.setting = true,
+            b'/' if self.verb == Kw::Connect => self.mask_rest(i + 1),
+            b'-' | b'+'
+                if next.kind == Kind::Number && next.touches(&token) && unary_after(previous) =>
+            {
+                self.set(i, Fate::Drop)
+            }
+            _ => {}
+        }
+    }
+
+    /// `IN (?, $1, NULL)` becomes `IN (?)`.
+    fn collapse_list(&mut self, i: usize) {
+        let close = match self.get(i + 1) {
+            open if open.is_punct(b'(') => b')',
+            open if open.is_punct(b'[') => b']',
+            _ => return,
+        };
+        let Some(end) = self.plain_list(i + 2, close) else {
+            return;
+        };
+        for (index, token) in self.tokens.iter_mut().enumerate().take(end + 1).skip(i + 2) {
+            if index == i + 2 {
+                // It stands for the whole list now.
+                token.kind = Kind::Text;
+                token.flags &= !(SPACE | GAP);
+            } else if index == end {
+                token.flags &= !(SPACE | GAP);
+            } else {
+                token.kind = Kind::End;
+                token.fate = Fate::Gone;
+            }
+        }
+    }
+
+    /// `VALUES (?, ?), (?, ?)` keeps its first row.
+    fn collapse_rows(&mut self, i: usize) {
+        if !self.get(i + 1).is_punct(b'(') {
+            return;
+        }
+        let Some(first) = self.plain_list(i + 2, b')') else {
+            return;
+        };
+        self.row_end = first;
+        let mut end = first + 1;
+        while self.get(end).is_punct(b',') && self.get(end + 1).is_punct(b'(') {
+            let Some(close) = self.plain_list(end + 2, b')') else {
+                break;
+            };
+            end = close + 1;
+        }
+        for token in self.tokens.iter_mut().take(end).skip(first + 1) {
+            token.fate = Fate::Gone;
+            token.kind = Kind::End;
+        }
+    }
+
+    /// The index of the closing bracket, if all members from `from` on are literals, placeholders or NULL.
+    fn plain_list(&self, from: usize, close: u8) -> Option<usize> {
+        let mut i = from;
+        loop {
+            let token = self.get(i);
+            let next = self.get(i + 1);
+            let literal = match token.kind {
+                Kind::Text | Kind::Number | Kind::Param => true,
+                Kind::Word => {
+                    token.word() == Kw::Null
+                        || self.rules.mask_booleans && matches!(token.word(), Kw::True | Kw::False)
+                }
+                // In these lists double quotes are always masked.
+                Kind::Quoted => token.code == b'"' && !next.is_punct(b'.'),
+                Kind::Operator => {
+                    matches!(token.code, b'-' | b'+')
+                        && next.kind == Kind::Number
+                        && next.touches(&token)
+                }
+                Kind::Punct | Kind::End => false,
+            };
+            if !literal {
+                return None;
+            }
+            i += if token.kind == Kind::Operator { 2 } else { 1 };
+            let separator = self.get(i);
+            if separator.is_punct(close) {
+                return Some(i);
+            }
+            if !separator.is_punct(b',') {
+                return None;
+            }
+            i += 1;
+        }
+    }
+}
+
+/// Whether a sign behind `previous` belongs to the number that follows it.
+fn unary_after(previous: Token) -> bool {
+    match previous.kind {
+        Kind::End | Kind::Operator => true,
+        Kind::Punct => matches!(previous.code, b'(' | b',' | b'[' | b'{' | b';'),
+        Kind::Word => previous.word().is(RESERVED),
+        _ => false,
+    }
+}
