@@ -61,7 +61,7 @@ static void nulls(void)
 
     scout_error_t error = {.struct_size = sizeof error};
     STATUS(scout_record_error(core, NULL), SCOUT_E_NULL);
-    STATUS(scout_record_error(core, &error), SCOUT_E_NULL); /* a class is required */
+    REFUSED(scout_record_error(core, &error)); /* a class is required */
     error.class_name = "E";
     error.class_name_len = 1;
     error.message_len = 9;
