@@ -184,7 +184,7 @@ fn render(core: &Core, period: &Period, id: &str) -> Vec<Body> {
     if core.setup.settings.flag("errors_enabled")
         && let Some(errors) = payload::errors(period, &metadata)
     {
-        let entries = period.errors_kept();
+        let entries = period.errors.problems().len() as u64;
         bodies.push(Body { kind: "errors".into(), entries, json: text(errors) });
     }
     bodies

@@ -33,7 +33,6 @@ pub(super) struct Core {
     seed: [u64; 2],
     sequence: AtomicU64,
     process: u32,
-    started_ns: u64,
     panic_at: Mutex<Option<String>>,
 }
 
@@ -116,7 +115,6 @@ impl Core {
             seed,
             sequence: AtomicU64::new(0),
             process: host::process_id(),
-            started_ns: now.0,
             panic_at: Mutex::new(panic_at),
             setup,
         }
@@ -150,9 +148,8 @@ impl Core {
             unique_id: id.to_owned(),
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             agent_pid: self.process,
-            hostname: self.setup.hostname(),
-            git_sha: self.setup.engine_config().git_sha.unwrap_or_default(),
-            started: crate::model::UnixNanos(self.started_ns),
+            platform: None,
+            environment: None,
         }
     }
 

@@ -1,91 +1,292 @@
-//! stub
-#![allow(missing_docs)]
-use crate::model::*;
-use crate::record::*;
-use crate::sql::{Dialect, Naming};
-use serde::{Deserialize, Serialize};
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum UriReporting {
-    #[default]
-    FilteredParams,
-    Path,
-    FullPath,
-}
-#[derive(Clone, Debug, Default)]
-pub struct EngineConfig {
-    pub hostname: Option<String>,
-    pub git_sha: Option<String>,
-    pub application_root: Option<String>,
-    pub scm_subdirectory: Option<String>,
-    pub sample_rate: f64,
-    pub sample_endpoints: Vec<(String, f64)>,
-    pub sample_jobs: Vec<(String, f64)>,
-    pub endpoint_sample_rate: Option<f64>,
-    pub job_sample_rate: Option<f64>,
-    pub ignore_endpoints: Vec<String>,
-    pub ignore_jobs: Vec<String>,
-    pub uri_reporting: UriReporting,
-    pub filtered_params: Vec<String>,
-    pub record_queue_time: bool,
-    pub collect_remote_ip: bool,
-    pub timeline_traces: bool,
-    pub errors_ignored_exceptions: Vec<String>,
-    pub dialect: Dialect,
-    pub sql_naming: Naming,
-}
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct EngineStats {
-    pub spans: u64,
-}
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct OpenRequest {}
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Period {
-    pub minute: Minute,
-    pub n: u64,
-}
-impl Period {
-    pub fn spans(&self) -> u64 {
-        self.n
-    }
-    pub fn merge(&mut self, o: Period) {
-        self.n += o.n
-    }
-    pub fn errors_kept(&self) -> u64 {
-        0
-    }
-}
+//! From spans to minutes: request assembly, metrics, histograms, traces, repeated statements.
+//!
+//! Pure: time and randomness come in as arguments. All state is bounded; each bound is counted in
+//! [`EngineStats`] when it bites. `docs/engine.md` has the rules and where they come from.
+
+mod backtrace;
+mod calls;
+mod config;
+mod count;
+mod error;
+mod facts;
+mod filter;
+mod freeze;
+mod hash;
+mod histogram;
+mod ingest;
+mod live;
+mod materialise;
+mod merge;
+mod open;
+mod operation;
+mod period;
+mod queue_time;
+mod report;
+mod request;
+mod rules;
+mod score;
+mod scored_set;
+mod select;
+mod statement;
+mod stats;
+mod symbols;
+mod tag;
+#[cfg(test)]
+mod tests;
+mod trace;
+mod tree;
+mod uri;
+
+pub use calls::CallStats;
+pub use config::{EngineConfig, UriReporting};
+pub use error::{ErrorLog, Problem};
+pub use histogram::Histogram;
+pub use period::{
+    Application, HostKey, HostStats, JobKey, JobStats, MetricKey, NPlusOne, Period, PeriodCounts,
+    QueryKey, QueryStats, StatementKey, StatementStats,
+};
+pub use scored_set::{Scored, ScoredSet};
+pub use stats::EngineStats;
+pub use trace::{Frame, Repetition, Scalar, SlowTrace, SpanDetail, TraceMetric, TraceSpan};
+
+use crate::model::{Minute, TraceId, UnixNanos};
+use backtrace::BacktraceRules;
+use filter::Filter;
+use hash::KeyedHash;
+use live::LiveMinute;
+use open::Requests;
+use operation::{OpId, Operations};
+use request::Request;
+use rules::Rules;
+use score::Scorer;
+use serde::Serialize;
+use statement::Memo;
+use symbols::Symbols;
+use tag::TagKeys;
+use tree::Tree;
+
+/// Assembles requests from spans and counts them by the minute.
+#[derive(Debug)]
 pub struct Engine {
-    n: u64,
-    total: u64,
+    config: EngineConfig,
+    hash: KeyedHash,
+    started: UnixNanos,
+    stats: EngineStats,
+    operations: Operations,
+    keys: TagKeys,
+    hosts: Symbols,
+    queues: Symbols,
+    memo: Memo,
+    requests: Requests,
+    /// Requests whose root came in this round, and before it.
+    rooted: Vec<(u32, TraceId)>,
+    rooted_before: Vec<(u32, TraceId)>,
+    open_spans: usize,
+    /// A late span's place while it is counted.
+    late: Option<Box<Request>>,
+    tree: Tree,
+    rules: Rules,
+    filter: Filter,
+    backtraces: BacktraceRules,
+    scorer: Scorer,
+    minutes: Vec<LiveMinute>,
+    /// Number of the request last counted; 0 is none.
+    request: u64,
+    /// Call groups of the request being counted.
+    touched: Vec<u32>,
+    application: Option<Application>,
+    hostname: String,
+    git_sha: String,
+    dialect: statement::Dialect,
 }
+
+/// An open request, for people who look for one that hangs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OpenRequest {
+    /// Its id, in hex.
+    pub trace_id: String,
+    /// Its name, as far as it is known: the scope's, or else the first span's operation.
+    pub name: String,
+    /// Seconds since its first record came in.
+    pub age: f64,
+    /// Spans so far.
+    pub spans: u64,
+    /// The operation of its longest span so far.
+    pub longest: String,
+    /// How long that took, in seconds.
+    pub longest_seconds: f64,
+}
+
+/// Open requests told of at once.
+const MAX_TOLD: usize = 50;
+/// Distinct hosts and queues known.
+const MAX_HOSTS: usize = 4096;
+const MAX_QUEUES: usize = 1024;
+
 impl Engine {
-    pub fn new(_: EngineConfig, _: [u64; 2], _: UnixNanos) -> Engine {
-        Engine { n: 0, total: 0 }
-    }
-    pub fn ingest(&mut self, r: &Record<'_>, _: &impl Names, _: UnixNanos) {
-        if let Record::Span(..) = r {
-            self.n += 1;
-            self.total += 1;
+    /// An empty engine. `hash_key` must be random: it guards the tables against chosen keys and
+    /// decides sampling.
+    pub fn new(config: EngineConfig, hash_key: [u64; 2], started: UnixNanos) -> Engine {
+        let hash = KeyedHash::new(hash_key);
+        Engine {
+            hash,
+            started,
+            stats: EngineStats::default(),
+            operations: Operations::new(hash, config.max_operations),
+            keys: TagKeys::new(hash),
+            hosts: Symbols::new(hash, MAX_HOSTS),
+            queues: Symbols::new(hash, MAX_QUEUES),
+            memo: Memo::new(config.sql_memo_entries, hash_key, config.sql_naming),
+            requests: Requests::new(hash, config.max_recent_requests),
+            rooted: Vec::new(),
+            rooted_before: Vec::new(),
+            open_spans: 0,
+            late: None,
+            tree: Tree::new(hash),
+            rules: Rules::new(&config, hash),
+            filter: Filter::new(&config.filtered_params),
+            backtraces: BacktraceRules::new(
+                config.application_root.as_deref(),
+                config.scm_subdirectory.as_deref(),
+            ),
+            scorer: Scorer::new(started, 2 * config.max_endpoints, hash),
+            minutes: Vec::new(),
+            request: 0,
+            touched: Vec::new(),
+            application: None,
+            hostname: config.hostname.clone().unwrap_or_default(),
+            git_sha: config.git_sha.clone().unwrap_or_default(),
+            dialect: config.dialect,
+            config,
         }
     }
-    pub fn end_round(&mut self, _: UnixNanos) {}
-    pub fn take_closed(&mut self, _: UnixNanos) -> Vec<Period> {
-        vec![]
+
+    /// A drain round has passed: requests whose root was in before it are complete, and those
+    /// open for too long are closed.
+    pub fn end_round(&mut self, now: UnixNanos) {
+        self.complete_rooted(now);
+        std::mem::swap(&mut self.rooted, &mut self.rooted_before);
+        while let Some(at) = self.requests.oldest_open() {
+            let age =
+                self.requests.request(at).map_or(0, |request| now.since(request.first_seen).0);
+            if age <= self.config.request_max_age {
+                break;
+            }
+            self.stats.requests_closed_by_age += 1;
+            self.complete(at, now);
+        }
+        if self.operations.is_nearly_full() {
+            self.rebuild_operations();
+        }
     }
+
+    /// Takes out the minutes that are over.
+    pub fn take_closed(&mut self, now: UnixNanos) -> Vec<Period> {
+        self.take(|minute| minute < now.minute())
+    }
+
+    /// Completes every request whose root is in, and takes out all minutes.
     pub fn take_all(&mut self, now: UnixNanos) -> Vec<Period> {
-        if self.n == 0 {
-            return vec![];
-        }
-        vec![Period { minute: now.minute(), n: std::mem::take(&mut self.n) }]
+        self.complete_rooted(now);
+        std::mem::swap(&mut self.rooted, &mut self.rooted_before);
+        self.complete_rooted(now);
+        self.take(|_| true)
     }
+
+    /// As [`Engine::take_all`]; the other requests are closed too.
     pub fn close_all(&mut self, now: UnixNanos) -> Vec<Period> {
-        self.take_all(now)
+        self.complete_rooted(now);
+        std::mem::swap(&mut self.rooted, &mut self.rooted_before);
+        self.complete_rooted(now);
+        while let Some(at) = self.requests.oldest_open() {
+            self.stats.requests_closed_at_shutdown += 1;
+            self.complete(at, now);
+        }
+        self.take(|_| true)
     }
+
+    /// Completes what was rooted before this round.
+    fn complete_rooted(&mut self, now: UnixNanos) {
+        let mut ready = std::mem::take(&mut self.rooted_before);
+        for (at, trace_id) in ready.drain(..) {
+            // It may have been closed in between, and its place taken.
+            if self.requests.request(at).is_some_and(|request| request.trace_id == trace_id) {
+                self.complete(at, now);
+            }
+        }
+        self.rooted_before = ready;
+    }
+
+    fn take(&mut self, over: impl Fn(Minute) -> bool) -> Vec<Period> {
+        let (done, rest) =
+            std::mem::take(&mut self.minutes).into_iter().partition(|live| over(live.minute));
+        self.minutes = rest;
+        let mut done: Vec<LiveMinute> = done;
+        done.sort_by_key(|live| live.minute);
+        done.into_iter()
+            .map(|mut live| {
+                live.application =
+                    Application::later(live.application.take(), self.application.clone());
+                freeze::freeze(live, &self.operations, &self.hosts, &self.queues)
+            })
+            .filter(|period| !period.is_empty())
+            .collect()
+    }
+
+    /// What happened so far.
     pub fn stats(&self) -> EngineStats {
-        EngineStats { spans: self.total }
+        EngineStats {
+            open_requests: self.requests.open_len() as u64,
+            open_spans: self.open_spans as u64,
+            ..self.stats.clone()
+        }
     }
-    pub fn open_requests(&self, _: UnixNanos) -> Vec<OpenRequest> {
-        vec![]
+
+    /// The requests being assembled, the oldest first; not more than fifty.
+    pub fn open_requests(&self, now: UnixNanos) -> Vec<OpenRequest> {
+        self.requests
+            .each_open()
+            .take(MAX_TOLD)
+            .map(|request| {
+                let scope =
+                    request.rows.iter().find(|row| self.operations.info(row.op).kind.is_scope());
+                let longest = request.rows.iter().max_by_key(|row| row.duration);
+                let text = |row: Option<&request::SpanRow>| {
+                    row.map_or(String::new(), |row| self.operations.text(row.op).to_owned())
+                };
+                OpenRequest {
+                    trace_id: request.trace_id.to_string(),
+                    name: text(scope.or(request.rows.first())),
+                    age: now.since(request.first_seen).as_seconds(),
+                    spans: request.spans(),
+                    longest: text(longest),
+                    longest_seconds: longest.map_or(0.0, |row| row.duration as f64 / 1e9),
+                }
+            })
+            .collect()
+    }
+
+    /// The minute a moment counts in: its own, or the present one if it lies too far from that.
+    fn minute_of(&mut self, at: UnixNanos, now: UnixNanos) -> (Minute, bool) {
+        let skewed = at.0.abs_diff(now.0) > self.config.max_skew;
+        (if skewed { now.minute() } else { at.minute() }, skewed)
+    }
+
+    /// Forgets operations that nothing refers to any more.
+    #[cold]
+    fn rebuild_operations(&mut self) {
+        self.stats.operations_rebuilt += 1;
+        let mut keep = vec![false; self.operations.len()];
+        self.requests.each_op(|op| {
+            if let Some(keep) = keep.get_mut(op.0 as usize) {
+                *keep = true;
+            }
+        });
+        let (table, moved) = self.operations.rebuilt(&keep, &mut self.stats);
+        let new = |op: OpId| moved.get(op.0 as usize).copied().flatten();
+        self.requests.each_op(|op| *op = new(*op).unwrap_or_default());
+        self.scorer.renumber(new);
+        self.minutes.iter_mut().for_each(LiveMinute::forget_numbers);
+        self.operations = table;
     }
 }

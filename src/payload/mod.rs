@@ -1,19 +1,18 @@
-//! stub
-#![allow(missing_docs)]
-use crate::engine::Period;
-pub struct Metadata {
-    pub app_name: String,
-    pub app_root: String,
-    pub unique_id: String,
-    pub agent_version: String,
-    pub agent_pid: u32,
-    pub hostname: String,
-    pub git_sha: String,
-    pub started: crate::model::UnixNanos,
-}
-pub fn checkin(p: &Period, _: &Metadata) -> Vec<u8> {
-    format!("{{\"spans\":{}}}", p.n).into_bytes()
-}
-pub fn errors(_: &Period, _: &Metadata) -> Option<Vec<u8>> {
-    None
-}
+//! Periods as the bytes that leave: Scout's check-in and error bodies.
+//!
+//! Pure. Keys, their order and their odd types are those of the Ruby agent's payload (version 2);
+//! `docs/engine.md` lists where and why they differ.
+
+mod checkin;
+mod errors;
+mod metadata;
+mod metric;
+mod numeric_histogram;
+mod render;
+mod span_trace;
+mod transaction;
+
+pub use checkin::checkin;
+pub use errors::errors;
+pub use metadata::Metadata;
+pub use numeric_histogram::NumericHistogram;

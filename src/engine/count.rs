@@ -1,0 +1,450 @@
+use super::Engine;
+use super::calls::CallStats;
+use super::facts::Facts;
+use super::live::{CallKind, LATE, LiveMinute, OTHER_QUEUE, SubjectKey};
+use super::materialise::Materialiser;
+use super::merge::Entry;
+use super::open::{Fate, Recent};
+use super::operation::{OTHER, OpId, Operations, SpanKind, split};
+use super::period::NPlusOne;
+use super::request::{Request, SpanRow, Subject};
+use super::rules::{Candidate, Verdict};
+use super::statement::Statement;
+use super::stats::EngineStats;
+use super::symbols::Interned;
+use super::tag::{KnownTag, StoredValue, TagKeys};
+use super::trace::Scalar;
+use crate::model::{Minute, UnixNanos};
+use std::sync::Arc;
+
+/// A request on its way into its minute.
+pub(super) struct Counting {
+    pub root: u32,
+    pub scope: u32,
+    /// The scope's operation, as renamed.
+    pub op: OpId,
+    pub is_job: bool,
+    pub endpoint: u32,
+    pub job: Option<u32>,
+    pub queue: Option<u32>,
+    pub start: UnixNanos,
+    pub end: UnixNanos,
+}
+
+impl Engine {
+    /// Closes a request and counts it.
+    pub(super) fn complete(&mut self, at: u32, now: UnixNanos) {
+        let Some(mut request) = self.requests.close(at) else { return };
+        self.open_spans = self.open_spans.saturating_sub(request.spans() as usize);
+        // Out of `self`, so that it can be filled from the tables beside it.
+        let mut minutes = std::mem::take(&mut self.minutes);
+        let recent = self.count(&mut request, &mut minutes, now);
+        self.minutes = minutes;
+        self.requests.remember(at, recent);
+        self.requests.recycle(request);
+    }
+
+    fn count(
+        &mut self,
+        request: &mut Request,
+        minutes: &mut Vec<LiveMinute>,
+        now: UnixNanos,
+    ) -> Recent {
+        self.tree.build(&request.rows, &mut self.stats);
+        let root = self.tree.root();
+        let (start, end) = match request.rows.get(root as usize) {
+            Some(row) => (UnixNanos(row.start), row.end()),
+            None => (now, now),
+        };
+        let (minute, skewed) = self.minute_of(end, now);
+        self.stats.requests_skewed += u64::from(skewed);
+        let dropped = |fate| Recent { minute, fate };
+        let Some(scope) = self.scope_of(request) else {
+            self.stats.requests_without_scope += 1;
+            self.stats.spans_without_scope += request.spans();
+            self.report_errors(request, None, minutes, now);
+            return dropped(Fate::WithoutScope);
+        };
+        let (op, is_job) = request.rows.get(scope as usize).map_or((OpId(0), false), |row| {
+            (row.op, self.operations.info(row.op).kind == SpanKind::Job)
+        });
+        let mut facts = Facts::read(request, &self.keys, start);
+        let op = self.renamed(request, op, facts.rename);
+        let path = request_text(request, facts.path);
+        let candidate = Candidate {
+            is_job,
+            name: split(self.operations.text(op)).1,
+            path: &String::from_utf8_lossy(path),
+            trace_id: request.trace_id,
+        };
+        let verdict = self.rules.judge(candidate);
+        if facts.ignore || verdict == Verdict::Ignore {
+            self.stats.requests_ignored += 1;
+            self.stats.spans_ignored += request.spans();
+            return dropped(Fate::Ignored);
+        }
+        if verdict == Verdict::SampleOut {
+            self.stats.requests_sampled_out += 1;
+            self.stats.spans_sampled_out += request.spans();
+            self.report_errors(request, Some((op, facts)), minutes, now);
+            return dropped(Fate::SampledOut);
+        }
+        if is_job && let Some(row) = request.rows.get(scope as usize) {
+            facts.read_job_span(request, &self.keys, row);
+        }
+        self.stats.requests += 1;
+        self.stats.spans_counted += request.spans();
+        self.stats.spans_folded += request.folded_spans;
+        self.request += 1;
+        if let Some(live) = self.minute(minutes, minute) {
+            live.counts.requests += 1;
+            live.counts.spans += request.spans();
+            let endpoint = live.endpoint(op, &self.operations, &mut self.stats);
+            let queue = is_job.then(|| self.queue_of(request, facts.queue));
+            let job = queue.map(|queue| live.job(endpoint, queue, &mut self.stats));
+            let counting = Counting { root, scope, op, is_job, endpoint, job, queue, start, end };
+            self.count_layers(request, live, &counting);
+            self.count_facts(request, live, &counting, &facts);
+            self.find_repetitions(request, live, &counting);
+            self.consider_trace(request, live, &counting, &facts, now);
+        }
+        self.report_errors(request, Some((op, facts)), minutes, now);
+        Recent { minute, fate: Fate::Counted(op) }
+    }
+
+    pub(super) fn minute<'m>(
+        &self,
+        minutes: &'m mut Vec<LiveMinute>,
+        minute: Minute,
+    ) -> Option<&'m mut LiveMinute> {
+        let at = minutes.iter().position(|live| live.minute == minute).unwrap_or_else(|| {
+            minutes.push(LiveMinute::new(minute, &self.config, self.hash));
+            minutes.len() - 1
+        });
+        minutes.get_mut(at)
+    }
+
+    /// The row that names the request: the first `Controller/` or `Job/`, depth first.
+    fn scope_of(&self, request: &Request) -> Option<u32> {
+        let is_scope = |row: &SpanRow| self.operations.info(row.op).kind.is_scope();
+        match request.scopes {
+            0 => None,
+            1 => request.rows.iter().position(is_scope).map(|at| at as u32),
+            _ => self
+                .tree
+                .preorder(&request.rows)
+                .into_iter()
+                .find(|at| request.rows.get(*at as usize).is_some_and(is_scope)),
+        }
+    }
+
+    /// The scope's operation under the name that the tag `transaction.name` gives it.
+    fn renamed(&mut self, request: &Request, op: OpId, name: Option<StoredValue>) -> OpId {
+        let name = request_text(request, name);
+        if name.is_empty() {
+            return op;
+        }
+        let layer = |text: &[u8]| text.starts_with(b"Controller/") || text.starts_with(b"Job/");
+        if layer(name) {
+            return self.operations.intern(name, &mut self.stats);
+        }
+        let mut whole = split(self.operations.text(op)).0.as_bytes().to_vec();
+        whole.push(b'/');
+        whole.extend_from_slice(name);
+        self.operations.intern(&whole, &mut self.stats)
+    }
+
+    fn queue_of(&mut self, request: &Request, tag: Option<StoredValue>) -> u32 {
+        let mut queue = request_text(request, tag);
+        if queue.is_empty() {
+            let of_queue = |row: &&SpanRow| self.operations.info(row.op).kind == SpanKind::Queue;
+            let row = request.rows.iter().filter(of_queue).min_by_key(|row| (row.start, row.id));
+            queue = row.map_or(b"default", |row| split(self.operations.text(row.op)).1.as_bytes());
+        }
+        match self.queues.intern(super::symbols::cut(queue, 256)) {
+            Interned::Found(queue) | Interned::Added(queue) => queue,
+            Interned::Full => OTHER_QUEUE,
+        }
+    }
+
+    /// Counts every span of a request.
+    fn count_layers(&mut self, request: &Request, live: &mut LiveMinute, counting: &Counting) {
+        let Counting { scope, endpoint, job, .. } = *counting;
+        self.touched.clear();
+        if !request.folded.is_empty() {
+            self.count_folded(request, live, counting);
+        }
+        let mut groups = Groups {
+            operations: &self.operations,
+            keys: &self.keys,
+            stats: &mut self.stats,
+            live,
+            endpoint,
+            request: self.request,
+        };
+        for (at, (row, exclusive)) in self.tree.exclusive(&request.rows).enumerate() {
+            let info = self.operations.info(row.op);
+            if at as u32 == scope {
+                if let Some(endpoint) = groups.live.endpoints.get_mut(endpoint as usize) {
+                    endpoint.own.record(row.duration, exclusive);
+                }
+            } else {
+                let mut calls = CallStats::default();
+                calls.record_scoped(row.duration, exclusive);
+                let job = job.filter(|_| info.kind.is_job_layer());
+                groups.live.layer(endpoint, job, info.layer, &calls, groups.stats);
+            }
+            if let Some(group) = groups.count(request, row, info.kind) {
+                self.touched.push(group);
+            }
+        }
+    }
+
+    /// Counts the spans of which a request has only sums.
+    #[cold]
+    fn count_folded(&mut self, request: &Request, live: &mut LiveMinute, counting: &Counting) {
+        let Counting { root, endpoint, job, .. } = *counting;
+        for folded in &request.folded {
+            let info = self.operations.info(folded.op);
+            // Whose children they were is not known: they take their time from the root.
+            self.tree.add_children(root, folded.calls.total);
+            let job = job.filter(|_| info.kind.is_job_layer());
+            live.layer(endpoint, job, info.layer, &folded.calls, &mut self.stats);
+            if let Some(host) = folded.host {
+                if let Some(calls) = live.host_calls(endpoint, host, self.request, &mut self.stats)
+                {
+                    calls.calls.add(&folded.calls);
+                    calls.histogram.merge(&folded.histogram);
+                }
+                continue;
+            }
+            if folded.statement.is_none() && !info.kind.is_database() {
+                continue;
+            }
+            let mut groups = Groups {
+                operations: &self.operations,
+                keys: &self.keys,
+                stats: &mut self.stats,
+                live,
+                endpoint,
+                request: self.request,
+            };
+            let group = groups.find(folded.op, info.kind, folded.statement.as_ref(), || None);
+            if live.add_calls(group, self.request, folded) {
+                self.touched.push(group);
+            }
+        }
+    }
+
+    /// Counts one span that came after its request was complete.
+    pub(super) fn count_late(&mut self, minute: Minute, op: OpId, late: &Request, row: &SpanRow) {
+        let info = self.operations.info(row.op);
+        let mut minutes = std::mem::take(&mut self.minutes);
+        if let Some(live) = self.minute(&mut minutes, minute) {
+            live.counts.spans += 1;
+            live.counts.late_spans += 1;
+            let endpoint = live.endpoint(op, &self.operations, &mut self.stats);
+            let mut calls = CallStats::default();
+            calls.record_scoped(row.duration, row.duration);
+            live.layer(endpoint, None, info.layer, &calls, &mut self.stats);
+            Groups {
+                operations: &self.operations,
+                keys: &self.keys,
+                stats: &mut self.stats,
+                live,
+                endpoint,
+                request: LATE,
+            }
+            .count(late, row, info.kind);
+        }
+        self.minutes = minutes;
+    }
+
+    /// Counts what is known of a request as a whole.
+    fn count_facts(
+        &mut self,
+        request: &Request,
+        live: &mut LiveMinute,
+        counting: &Counting,
+        facts: &Facts,
+    ) {
+        let row_of = |at: u32| request.rows.get(at as usize);
+        let total = counting.end.since(counting.start).0;
+        if let Some(endpoint) = live.endpoints.get_mut(counting.endpoint as usize) {
+            endpoint.histogram.record(total);
+            endpoint.errors += u64::from(facts.error);
+            if let Some(waited) = facts.queue_time
+                && !counting.is_job
+                && self.config.record_queue_time
+            {
+                endpoint.queue_time.record_value(waited);
+            }
+            let shown = self.materialiser(request, counting.scope, "");
+            if let Some(allocated) = row_of(counting.root).and_then(|row| shown.allocations(row)) {
+                endpoint.allocations.record_value(allocated);
+            }
+        }
+        if let Some(job) = counting.job.and_then(|job| live.jobs.get_mut(job as usize))
+            && let Some(row) = row_of(counting.scope)
+        {
+            job.count += 1;
+            job.errors += u64::from(facts.error);
+            job.total = job.total.saturating_add(row.duration);
+            job.total_times.record(row.duration);
+            let exclusive = self.tree.exclusive_of(&request.rows, counting.scope);
+            job.exclusive_times.record(exclusive);
+            job.latency.record_value(facts.latency.unwrap_or(0));
+        }
+    }
+
+    /// Notes the statements that the request repeated.
+    fn find_repetitions(&mut self, request: &Request, live: &mut LiveMinute, counting: &Counting) {
+        for group in &self.touched {
+            let Some(held) = live.calls.get(*group as usize) else { continue };
+            let Some(statement) = &held.statement else { continue };
+            let (calls, nanos) = (held.in_request.calls, held.in_request.nanos);
+            if calls < self.config.n_plus_one_calls || nanos < self.config.n_plus_one_nanos {
+                continue;
+            }
+            self.stats.n_plus_ones += 1;
+            let caller =
+                self.materialiser(request, counting.scope, "").caller(statement.fingerprint);
+            let found = NPlusOne { requests: 1, count: calls, total: nanos, caller };
+            live.n_plus_ones.entry(*group).or_default().add(found);
+        }
+    }
+
+    pub(super) fn materialiser<'a>(
+        &'a self,
+        request: &'a Request,
+        scope: u32,
+        scope_name: &'a str,
+    ) -> Materialiser<'a> {
+        Materialiser {
+            request,
+            tree: &self.tree,
+            operations: &self.operations,
+            keys: &self.keys,
+            backtraces: &self.backtraces,
+            filter: &self.filter,
+            scope,
+            scope_name,
+            max_spans: self.config.max_trace_spans,
+            max_metrics: self.config.max_trace_metrics,
+            n_plus_one_calls: self.config.n_plus_one_calls,
+            n_plus_one_nanos: self.config.n_plus_one_nanos,
+        }
+    }
+}
+
+/// Finds the figures that database and external calls belong to.
+struct Groups<'e> {
+    operations: &'e Operations,
+    keys: &'e TagKeys,
+    stats: &'e mut EngineStats,
+    live: &'e mut LiveMinute,
+    endpoint: u32,
+    request: u64,
+}
+
+impl Groups<'_> {
+    /// Counts a span's call, if it is one; gives its group if it is the request's first in it.
+    #[inline]
+    fn count(&mut self, request: &Request, row: &SpanRow, kind: SpanKind) -> Option<u32> {
+        match row.subject {
+            Subject::Host(host) => {
+                let calls = self.live.host_calls(self.endpoint, host, self.request, self.stats)?;
+                calls.calls.record_value(row.duration);
+                calls.histogram.record(row.duration);
+                None
+            }
+            Subject::None if !kind.is_database() => None,
+            _ => {
+                let keys = self.keys;
+                let group = self.find(row.op, kind, request.statement(row), || {
+                    tagged_query(request, keys, row)
+                });
+                let rows = rows_of(request, keys, row);
+                self.live.call(group, self.request, row.duration, rows).then_some(group)
+            }
+        }
+    }
+
+    /// The group of database calls with this operation and statement.
+    #[inline]
+    fn find(
+        &mut self,
+        op: OpId,
+        kind: SpanKind,
+        statement: Option<&Arc<Statement>>,
+        tagged: impl FnOnce() -> Option<(Box<str>, Box<str>)>,
+    ) -> u32 {
+        let operations = self.operations;
+        let key = match statement {
+            Some(statement) => {
+                let named = (kind == SpanKind::ActiveRecord).then_some(op);
+                SubjectKey::Statement(statement.fingerprint, named)
+            }
+            None => SubjectKey::Operation(op),
+        };
+        let describe = || {
+            let (model, operation) = match statement {
+                Some(statement) if kind != SpanKind::ActiveRecord => {
+                    ((&*statement.model).into(), (&*statement.verb).into())
+                }
+                _ => tagged().unwrap_or_else(|| query_of(operations.text(op))),
+            };
+            CallKind { statement: statement.cloned(), model, operation }
+        };
+        self.live.call_group(self.endpoint, key, describe, self.stats)
+    }
+}
+
+/// Model and operation from an operation's name, `ActiveRecord/User/find`.
+fn query_of(operation: &str) -> (Box<str>, Box<str>) {
+    let name = split(operation).1;
+    let mut parts = name.split('/');
+    match (parts.next(), parts.next()) {
+        (Some("Query" | "Many" | "SQL" | "") | None, _) => ("SQL".into(), OTHER.into()),
+        (Some(model), operation) => (model.into(), operation.unwrap_or(OTHER).into()),
+    }
+}
+
+/// Model and operation from the tags of a span that has no statement.
+fn tagged_query(request: &Request, keys: &TagKeys, row: &SpanRow) -> Option<(Box<str>, Box<str>)> {
+    let of = |known| {
+        let tags = request.tags_of(row);
+        let tag = tags.iter().find(|tag| keys.known(tag.key) == known)?;
+        let Scalar::Str(text) = request.scalar(tag.value) else { return None };
+        // A name, not a statement that someone put there.
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '.');
+        (text.len() <= 64 && !text.is_empty() && text.chars().all(is_name)).then_some(text)
+    };
+    let model = of(KnownTag::DbModel);
+    let operation = of(KnownTag::DbOperation).map(|text| text.to_lowercase());
+    if model.is_none() && operation.is_none() {
+        return None;
+    }
+    Some((
+        model.map_or("SQL".into(), String::into_boxed_str),
+        operation.map_or(OTHER.into(), String::into_boxed_str),
+    ))
+}
+
+/// Rows a span read.
+pub(super) fn rows_of(request: &Request, keys: &TagKeys, row: &SpanRow) -> u64 {
+    request
+        .tags_of(row)
+        .iter()
+        .find(|tag| keys.known(tag.key) == KnownTag::Rows)
+        .and_then(|tag| request.number(tag.value))
+        .map_or(0, |rows| rows as u64)
+}
+
+/// The text of a stored tag, if it has one.
+pub(super) fn request_text(request: &Request, value: Option<StoredValue>) -> &[u8] {
+    match value {
+        Some(StoredValue::Str { at, len }) => request.store.text(at, len),
+        _ => &[],
+    }
+}

@@ -1,0 +1,359 @@
+use super::backtrace::{self, BacktraceRules};
+use super::calls::CallStats;
+use super::filter::{FILTERED, Filter};
+use super::operation::{Operations, SpanKind, split};
+use super::request::{Request, SpanRow};
+use super::tag::{KnownTag, TagKeys};
+use super::trace::{Frame, Repetition, Scalar, SpanDetail, TraceMetric, TraceSpan};
+use super::tree::{NONE, Tree};
+use super::uri;
+use std::collections::HashMap;
+
+/// Everything needed to show a request's spans.
+#[derive(Clone, Copy)]
+pub(crate) struct Materialiser<'a> {
+    pub request: &'a Request,
+    pub tree: &'a Tree,
+    pub operations: &'a Operations,
+    pub keys: &'a TagKeys,
+    pub backtraces: &'a BacktraceRules,
+    pub filter: &'a Filter,
+    /// The row that names the request, and that name.
+    pub scope: u32,
+    pub scope_name: &'a str,
+    pub max_spans: usize,
+    pub max_metrics: usize,
+    pub n_plus_one_calls: u64,
+    pub n_plus_one_nanos: u64,
+}
+
+/// The spans and metrics of a trace.
+pub(crate) struct Detail {
+    pub metrics: Vec<TraceMetric>,
+    pub spans: Vec<TraceSpan>,
+    pub truncated_metrics: bool,
+    pub reached_span_cap: bool,
+}
+
+/// Further tags shown of one span.
+const MAX_TAGS: usize = 20;
+/// Layers in which others can be shown as a scope of their own.
+const SUBSCOPABLE: &str = "View";
+
+impl Materialiser<'_> {
+    pub(crate) fn detail(&self, timeline: bool) -> Detail {
+        let rows = &self.request.rows;
+        let order = self.tree.preorder(rows);
+        let mut repetitions = self.repetitions();
+        let child_allocations = self.child_allocations();
+        let mut metrics = Metrics::default();
+        let mut spans = Vec::new();
+        let mut reached_span_cap = timeline && self.request.folded_spans > 0;
+        for at in order {
+            let Some(row) = rows.get(at as usize) else { continue };
+            let operation = self.operation(at, row);
+            let desc = self.desc(row);
+            let detail = self.span_detail(row);
+            self.add_metric(
+                &mut metrics,
+                at,
+                row,
+                &operation,
+                desc.as_deref(),
+                &detail,
+                &child_allocations,
+            );
+            if !timeline {
+                continue;
+            }
+            if spans.len() >= self.max_spans {
+                reached_span_cap = true;
+                continue;
+            }
+            let n_plus_one = self
+                .request
+                .statement(row)
+                .and_then(|statement| repetitions.remove(&statement.fingerprint));
+            spans.push(TraceSpan {
+                id: row.id.0,
+                parent: match self.tree.parent(at) {
+                    NONE => 0,
+                    parent => rows.get(parent as usize).map_or(0, |row| row.id.0),
+                },
+                start: crate::model::UnixNanos(row.start),
+                end: row.end(),
+                operation,
+                desc,
+                detail,
+                allocations: self.allocation_counters(row),
+                n_plus_one,
+            });
+        }
+        Detail {
+            truncated_metrics: metrics.truncated,
+            metrics: metrics.list,
+            spans,
+            reached_span_cap,
+        }
+    }
+
+    /// Statements that the request repeated, by fingerprint.
+    fn repetitions(&self) -> HashMap<u64, Repetition> {
+        let mut found: HashMap<u64, Repetition> = HashMap::new();
+        for row in &self.request.rows {
+            if let Some(statement) = self.request.statement(row) {
+                let repetition =
+                    found.entry(statement.fingerprint).or_insert(Repetition { count: 0, total: 0 });
+                repetition.count += 1;
+                repetition.total = repetition.total.saturating_add(row.duration);
+            }
+        }
+        found.retain(|_, found| {
+            found.count >= self.n_plus_one_calls && found.total >= self.n_plus_one_nanos
+        });
+        found
+    }
+
+    /// A row's name as it is shown: the scope as renamed, SQL by its statement.
+    pub(crate) fn operation(&self, at: u32, row: &SpanRow) -> String {
+        let text = self.operations.text(row.op);
+        if at == self.scope {
+            return self.scope_name.to_owned();
+        }
+        match self.request.statement(row) {
+            Some(statement) if text == "SQL/Query" => statement.operation.to_string(),
+            _ => text.to_owned(),
+        }
+    }
+
+    fn desc(&self, row: &SpanRow) -> Option<String> {
+        if let Some(statement) = self.request.statement(row) {
+            return Some(statement.text.to_string());
+        }
+        let tags = self.request.tags_of(row);
+        let of = |known| {
+            tags.iter().find(|tag| self.keys.known(tag.key) == known).and_then(|tag| {
+                match self.request.scalar(tag.value) {
+                    Scalar::Str(text) => Some(text),
+                    _ => None,
+                }
+            })
+        };
+        of(KnownTag::Uri)
+            .or_else(|| of(KnownTag::Url))
+            .map(|url| uri::describe(url.as_bytes()))
+            .or_else(|| of(KnownTag::Description))
+    }
+
+    fn span_detail(&self, row: &SpanRow) -> SpanDetail {
+        let mut detail = SpanDetail::default();
+        let kind = self.operations.info(row.op).kind;
+        for tag in self.request.tags_of(row) {
+            let value = || self.request.scalar(tag.value);
+            match self.keys.known(tag.key) {
+                KnownTag::Rows => {
+                    detail.record_count = self.request.number(tag.value).map(|rows| rows as u64);
+                }
+                KnownTag::ClassName => {
+                    if let Scalar::Str(text) = value() {
+                        detail.class_name = Some(text);
+                    }
+                }
+                KnownTag::Stack => {
+                    if let Scalar::Str(text) = value() {
+                        detail.backtrace = self.backtraces.trim(backtrace::parse(&text));
+                    }
+                }
+                KnownTag::Context if detail.tags.len() < MAX_TAGS => {
+                    let key = self.keys.text(tag.key);
+                    let mut value = value();
+                    // Addresses under whatever key lose their query.
+                    if let Scalar::Str(text) = &value
+                        && kind == SpanKind::Http
+                        && text.contains("://")
+                    {
+                        value = Scalar::Str(uri::describe(text.as_bytes()));
+                    }
+                    if self.filter.hides(key) {
+                        value = Scalar::Str(FILTERED.to_owned());
+                    }
+                    if !matches!(value, Scalar::F64(number) if !number.is_finite()) {
+                        detail.tags.push((key.to_owned(), value));
+                    }
+                }
+                _ => {}
+            }
+        }
+        detail
+    }
+
+    fn allocation_counters(&self, row: &SpanRow) -> Option<(u64, u64)> {
+        let of = |known| {
+            let tags = self.request.tags_of(row);
+            let tag = tags.iter().find(|tag| self.keys.known(tag.key) == known)?;
+            self.request.number(tag.value).map(|number| number as u64)
+        };
+        Some((of(KnownTag::StartAllocations)?, of(KnownTag::StopAllocations)?))
+    }
+
+    /// Objects allocated while a row ran.
+    pub(crate) fn allocations(&self, row: &SpanRow) -> Option<u64> {
+        if let Some((start, stop)) = self.allocation_counters(row) {
+            return Some(stop.saturating_sub(start));
+        }
+        let tags = self.request.tags_of(row);
+        let tag = tags.iter().find(|tag| self.keys.known(tag.key) == KnownTag::Allocations)?;
+        self.request.number(tag.value).map(|number| number as u64)
+    }
+
+    fn add_metric(
+        &self,
+        metrics: &mut Metrics,
+        at: u32,
+        row: &SpanRow,
+        operation: &str,
+        desc: Option<&str>,
+        detail: &SpanDetail,
+        child_allocations: &[u64],
+    ) {
+        // A job's queue is shown beside its metrics, not among them.
+        if self.operations.info(row.op).kind == SpanKind::Queue {
+            return;
+        }
+        let exclusive = self.tree.exclusive_of(&self.request.rows, at);
+        let allocated = self.allocations(row).map(|all| {
+            let of_children = child_allocations.get(at as usize).copied().unwrap_or(0);
+            (all, all.saturating_sub(of_children))
+        });
+        let scope = if at == self.scope { String::new() } else { self.scope_for(at) };
+        let unscoped = scope.is_empty();
+        let index = metrics.place(operation, &scope, desc, detail, self.max_metrics);
+        metrics.record(index, row.duration, exclusive, allocated, unscoped);
+        let (layer, _) = split(operation);
+        let index = metrics.place_sum(layer);
+        metrics.record(Some(index), row.duration, exclusive, allocated, true);
+    }
+
+    /// What the children of each row allocated.
+    fn child_allocations(&self) -> Vec<u64> {
+        let mut sums = vec![0_u64; self.request.rows.len()];
+        for (at, row) in self.request.rows.iter().enumerate() {
+            if let Some(allocated) = self.allocations(row)
+                && let Some(sum) = sums.get_mut(self.tree.parent(at as u32) as usize)
+            {
+                *sum = sum.saturating_add(allocated);
+            }
+        }
+        sums
+    }
+
+    /// The outermost view around a row, or else the request's scope.
+    fn scope_for(&self, at: u32) -> String {
+        let mut outermost = None;
+        let mut above = self.tree.parent(at);
+        while let Some(row) = self.request.rows.get(above as usize) {
+            let text = self.operations.text(row.op);
+            if split(text).0 == SUBSCOPABLE {
+                outermost = Some(text);
+            }
+            above = self.tree.parent(above);
+        }
+        outermost.unwrap_or(self.scope_name).to_owned()
+    }
+
+    /// The nearest of the application's frames in any of the backtraces of a statement.
+    pub(crate) fn caller(&self, fingerprint: u64) -> Option<String> {
+        let rows = self.request.rows.iter();
+        rows.filter(|row| {
+            self.request.statement(row).is_some_and(|held| held.fingerprint == fingerprint)
+        })
+        .filter_map(|row| self.span_detail(row).backtrace.into_iter().next())
+        .map(|frame| show(&frame))
+        .min()
+    }
+}
+
+/// `app/models/user.rb:10 in find`.
+fn show(frame: &Frame) -> String {
+    let mut text = frame.file.clone();
+    if !frame.line.is_empty() {
+        text.push(':');
+        text.push_str(&frame.line);
+    }
+    if !frame.function.is_empty() {
+        text.push_str(" in ");
+        text.push_str(&frame.function);
+    }
+    text
+}
+
+/// The metrics of a trace, in order of first appearance.
+#[derive(Default)]
+struct Metrics {
+    list: Vec<TraceMetric>,
+    by_key: HashMap<(String, String, Option<String>), usize>,
+    by_layer: HashMap<String, usize>,
+    truncated: bool,
+}
+
+impl Metrics {
+    /// The metric of a layer's name; `None` when there are too many.
+    fn place(
+        &mut self,
+        name: &str,
+        scope: &str,
+        desc: Option<&str>,
+        detail: &SpanDetail,
+        limit: usize,
+    ) -> Option<usize> {
+        let key = (name.to_owned(), scope.to_owned(), desc.map(str::to_owned));
+        if let Some(at) = self.by_key.get(&key) {
+            return Some(*at);
+        }
+        if self.list.len() >= limit {
+            self.truncated = true;
+            return None;
+        }
+        let at = self.push(name, scope, desc, SpanDetail { tags: Vec::new(), ..detail.clone() });
+        self.by_key.insert(key, at);
+        Some(at)
+    }
+
+    /// The metric of a whole type.
+    fn place_sum(&mut self, layer: &str) -> usize {
+        if let Some(at) = self.by_layer.get(layer) {
+            return *at;
+        }
+        let at = self.push(&format!("{layer}/all"), "", None, SpanDetail::default());
+        self.by_layer.insert(layer.to_owned(), at);
+        at
+    }
+
+    fn push(&mut self, name: &str, scope: &str, desc: Option<&str>, detail: SpanDetail) -> usize {
+        self.list.push(TraceMetric {
+            name: name.to_owned(),
+            scope: scope.to_owned(),
+            desc: desc.map(str::to_owned),
+            detail,
+            calls: CallStats::default(),
+            allocations: CallStats::default(),
+        });
+        self.list.len() - 1
+    }
+
+    fn record(
+        &mut self,
+        at: Option<usize>,
+        total: u64,
+        exclusive: u64,
+        allocated: Option<(u64, u64)>,
+        unscoped: bool,
+    ) {
+        let Some(metric) = at.and_then(|at| self.list.get_mut(at)) else { return };
+        let record = if unscoped { CallStats::record } else { CallStats::record_scoped };
+        record(&mut metric.calls, total, exclusive);
+        if let Some((total, exclusive)) = allocated {
+            record(&mut metric.allocations, total, exclusive);
+        }
+    }
+}

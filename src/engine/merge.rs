@@ -1,0 +1,215 @@
+use super::calls::CallStats;
+use super::histogram::Histogram;
+use super::operation::{OTHER, split};
+use super::period::{
+    HostKey, HostStats, JobKey, JobStats, MetricKey, NPlusOne, QueryKey, QueryStats, StatementKey,
+    StatementStats,
+};
+use std::collections::BTreeMap;
+
+/// What a period's tables are made of.
+pub(crate) trait Entry: Sized {
+    /// How it is found.
+    type Key: Ord + Clone;
+    /// Entries a merged table may have. Above what one minute of one process holds, so that
+    /// merging is exact for each key in all but extreme cases, and in sum always.
+    const LIMIT: usize;
+    /// Adds another entry with the same key.
+    fn add(&mut self, other: Self);
+    /// How much it matters; the least are folded first.
+    fn weight(&self) -> u64;
+    /// Where it goes when there are too many.
+    fn other(key: &Self::Key) -> Self::Key;
+}
+
+/// Adds the entries of `from` to `to`.
+pub(crate) fn merge_map<E: Entry>(to: &mut BTreeMap<E::Key, E>, from: BTreeMap<E::Key, E>) {
+    for (key, entry) in from {
+        add_entry(to, key, entry);
+    }
+    if to.len() > E::LIMIT {
+        fold_least(to);
+    }
+}
+
+pub(crate) fn add_entry<E: Entry>(to: &mut BTreeMap<E::Key, E>, key: E::Key, entry: E) {
+    match to.entry(key) {
+        std::collections::btree_map::Entry::Occupied(mut held) => held.get_mut().add(entry),
+        std::collections::btree_map::Entry::Vacant(place) => {
+            place.insert(entry);
+        }
+    }
+}
+
+#[cold]
+fn fold_least<E: Entry>(table: &mut BTreeMap<E::Key, E>) {
+    let mut by_weight: Vec<(u64, E::Key)> =
+        table.iter().map(|(key, entry)| (entry.weight(), key.clone())).collect();
+    by_weight.sort_by(|a, b| b.cmp(a));
+    for (_, key) in by_weight.into_iter().skip(E::LIMIT / 4 * 3) {
+        let other = E::other(&key);
+        if other != key
+            && let Some(entry) = table.remove(&key)
+        {
+            add_entry(table, other, entry);
+        }
+    }
+}
+
+/// `Controller/other` for a controller, `Job/other` for a job.
+pub(crate) fn other_scope(scope: &str) -> String {
+    if scope.is_empty() { String::new() } else { format!("{}/{OTHER}", split(scope).0) }
+}
+
+impl Entry for CallStats {
+    type Key = MetricKey;
+    const LIMIT: usize = 80_000;
+    fn add(&mut self, other: Self) {
+        CallStats::add(self, &other);
+    }
+    fn weight(&self) -> u64 {
+        self.total
+    }
+    fn other(key: &MetricKey) -> MetricKey {
+        let scope = other_scope(&key.scope);
+        if scope == key.scope {
+            MetricKey { scope, bucket: key.bucket.clone(), name: OTHER.to_owned() }
+        } else {
+            MetricKey { scope, ..key.clone() }
+        }
+    }
+}
+
+impl Entry for Histogram {
+    type Key = String;
+    const LIMIT: usize = 4_000;
+    fn add(&mut self, other: Self) {
+        self.merge(&other);
+    }
+    fn weight(&self) -> u64 {
+        self.count()
+    }
+    fn other(key: &String) -> String {
+        other_scope(key)
+    }
+}
+
+impl Entry for JobStats {
+    type Key = JobKey;
+    const LIMIT: usize = 4_000;
+    fn add(&mut self, other: Self) {
+        self.count += other.count;
+        self.errors += other.errors;
+        self.total = self.total.saturating_add(other.total);
+        self.total_times.merge(&other.total_times);
+        self.exclusive_times.merge(&other.exclusive_times);
+        for (layer, calls) in other.layers {
+            self.layers.entry(layer).or_default().add(&calls);
+        }
+        self.latency.add(&other.latency);
+    }
+    fn weight(&self) -> u64 {
+        self.total
+    }
+    fn other(key: &JobKey) -> JobKey {
+        JobKey { queue: key.queue.clone(), name: OTHER.to_owned() }
+    }
+}
+
+impl Entry for QueryStats {
+    type Key = QueryKey;
+    const LIMIT: usize = 20_000;
+    fn add(&mut self, other: Self) {
+        self.transactions += other.transactions;
+        self.calls.add(&other.calls);
+        self.rows.add(&other.rows);
+        self.histogram.merge(&other.histogram);
+    }
+    fn weight(&self) -> u64 {
+        self.calls.total
+    }
+    fn other(key: &QueryKey) -> QueryKey {
+        QueryKey {
+            scope: other_scope(&key.scope),
+            model: "SQL".to_owned(),
+            operation: OTHER.to_owned(),
+        }
+    }
+}
+
+impl Entry for HostStats {
+    type Key = HostKey;
+    const LIMIT: usize = 20_000;
+    fn add(&mut self, other: Self) {
+        self.transactions += other.transactions;
+        self.calls.add(&other.calls);
+        self.histogram.merge(&other.histogram);
+    }
+    fn weight(&self) -> u64 {
+        self.calls.total
+    }
+    fn other(key: &HostKey) -> HostKey {
+        HostKey { scope: other_scope(&key.scope), host: OTHER.to_owned() }
+    }
+}
+
+impl Entry for StatementStats {
+    type Key = StatementKey;
+    const LIMIT: usize = 20_000;
+    fn add(&mut self, other: Self) {
+        // One statement has one name; entries of different ones meet under `other` only.
+        if self.operation != other.operation {
+            self.operation = format!("SQL/{OTHER}");
+        }
+        self.calls.add(&other.calls);
+        self.histogram.merge(&other.histogram);
+    }
+    fn weight(&self) -> u64 {
+        self.calls.total
+    }
+    fn other(key: &StatementKey) -> StatementKey {
+        StatementKey { scope: other_scope(&key.scope), statement: OTHER.to_owned() }
+    }
+}
+
+impl Entry for NPlusOne {
+    type Key = StatementKey;
+    const LIMIT: usize = 4_000;
+    fn add(&mut self, other: Self) {
+        self.requests += other.requests;
+        self.count += other.count;
+        self.total = self.total.saturating_add(other.total);
+        self.caller = match (self.caller.take(), other.caller) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+    }
+    fn weight(&self) -> u64 {
+        self.total
+    }
+    fn other(key: &StatementKey) -> StatementKey {
+        <StatementStats as Entry>::other(key)
+    }
+}
+
+/// Tables as lists of pairs: JSON's keys are strings only.
+pub(crate) mod pairs {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::collections::BTreeMap;
+
+    pub(crate) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
+        table: &BTreeMap<K, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(table)
+    }
+
+    pub(crate) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Deserialize<'de> + Ord,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
+    }
+}

@@ -1,0 +1,181 @@
+use super::calls::CallStats;
+use super::hash::KeyedHash;
+use super::histogram::LiveHistogram;
+use super::operation::OpId;
+use super::statement::Statement;
+use super::tag::{StoredTag, StoredValue, TagStore};
+use crate::engine::Scalar;
+use crate::model::{SpanId, TraceId, UnixNanos};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A span of an open request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SpanRow {
+    pub id: SpanId,
+    pub parent: SpanId,
+    pub start: u64,
+    /// Zero where the end lay before the start.
+    pub duration: u64,
+    pub op: OpId,
+    pub subject: Subject,
+    /// Where its tags begin in the request's store ...
+    pub tags: u32,
+    /// ... and how many there are.
+    pub n_tags: u16,
+}
+
+impl SpanRow {
+    pub(crate) fn end(&self) -> UnixNanos {
+        UnixNanos(self.start.saturating_add(self.duration))
+    }
+}
+
+/// What a span was about, if the engine keeps figures of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) enum Subject {
+    #[default]
+    None,
+    /// Index into the request's statements.
+    Statement(u32),
+    /// Number of the host called.
+    Host(u32),
+}
+
+/// A tag of the request as a whole.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestTag {
+    pub time: UnixNanos,
+    pub tag: StoredTag,
+}
+
+/// An error of an open request: it is completed with what is known of the request at its end.
+#[derive(Clone, Debug)]
+pub(crate) struct PendingError {
+    pub time: UnixNanos,
+    pub class: String,
+    pub message: String,
+    pub backtrace: String,
+    pub tags: Vec<(String, Scalar)>,
+}
+
+/// Spans of one operation and subject that were too many to be kept one by one.
+#[derive(Clone, Debug)]
+pub(crate) struct FoldedSpans {
+    pub op: OpId,
+    pub statement: Option<Arc<Statement>>,
+    pub host: Option<u32>,
+    pub calls: CallStats,
+    pub rows: CallStats,
+    pub histogram: LiveHistogram,
+}
+
+/// A request being assembled. All its parts keep their capacity for the next one.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub trace_id: TraceId,
+    pub first_seen: UnixNanos,
+    pub rows: Vec<SpanRow>,
+    pub statements: Vec<Arc<Statement>>,
+    pub store: TagStore,
+    pub tags: Vec<RequestTag>,
+    pub errors: Vec<PendingError>,
+    pub folded: Vec<FoldedSpans>,
+    pub folded_at: HashMap<(OpId, u64), usize, KeyedHash>,
+    /// Spans folded.
+    pub folded_spans: u64,
+    /// Spans with kind Controller or Job.
+    pub scopes: u32,
+    /// Spans without a parent.
+    pub roots: u32,
+}
+
+/// Rows that a finished request keeps room for.
+const KEEP_ROWS: usize = 1024;
+
+impl Request {
+    pub(crate) fn new(hash: KeyedHash) -> Self {
+        Request {
+            trace_id: TraceId::default(),
+            first_seen: UnixNanos(0),
+            rows: Vec::new(),
+            statements: Vec::new(),
+            store: TagStore::default(),
+            tags: Vec::new(),
+            errors: Vec::new(),
+            folded: Vec::new(),
+            folded_at: HashMap::with_hasher(hash),
+            folded_spans: 0,
+            scopes: 0,
+            roots: 0,
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.rows.clear();
+        self.rows.shrink_to(KEEP_ROWS);
+        self.statements.clear();
+        self.statements.shrink_to(KEEP_ROWS);
+        self.store.clear();
+        self.tags.clear();
+        self.errors.clear();
+        self.folded.clear();
+        self.folded_at.clear();
+        self.folded_spans = 0;
+        self.scopes = 0;
+        self.roots = 0;
+    }
+
+    pub(crate) fn spans(&self) -> u64 {
+        self.rows.len() as u64 + self.folded_spans
+    }
+
+    pub(crate) fn statement(&self, row: &SpanRow) -> Option<&Arc<Statement>> {
+        match row.subject {
+            Subject::Statement(at) => self.statements.get(at as usize),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn tags_of(&self, row: &SpanRow) -> &[StoredTag] {
+        self.store.range(row.tags, row.n_tags)
+    }
+
+    /// A stored value with its text, what is not UTF-8 in it replaced.
+    pub(crate) fn scalar(&self, value: StoredValue) -> Scalar {
+        match value {
+            StoredValue::Str { at, len } => {
+                Scalar::Str(String::from_utf8_lossy(self.store.text(at, len)).into_owned())
+            }
+            StoredValue::I64(value) => Scalar::I64(value),
+            StoredValue::F64(value) => Scalar::F64(value),
+            StoredValue::Bool(value) => Scalar::Bool(value),
+        }
+    }
+
+    /// A stored value read as a number.
+    pub(crate) fn number(&self, value: StoredValue) -> Option<f64> {
+        let number = match value {
+            StoredValue::I64(value) => value as f64,
+            StoredValue::F64(value) => value,
+            StoredValue::Bool(_) => return None,
+            StoredValue::Str { at, len } => {
+                std::str::from_utf8(self.store.text(at, len)).ok()?.trim().parse().ok()?
+            }
+        };
+        number.is_finite().then_some(number)
+    }
+
+    /// A stored value read as a truth value: `true`, `"true"`, `1` and the like.
+    pub(crate) fn truth(&self, value: StoredValue) -> bool {
+        match value {
+            StoredValue::Bool(value) => value,
+            StoredValue::I64(value) => value != 0,
+            StoredValue::F64(value) => value != 0.0,
+            StoredValue::Str { at, len } => {
+                let text = self.store.text(at, len);
+                ![&b""[..], b"0", b"false", b"no"].iter().any(|no| text.eq_ignore_ascii_case(no))
+            }
+        }
+    }
+}

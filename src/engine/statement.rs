@@ -1,0 +1,2 @@
+//! The SQL engine as this module uses it.
+pub use crate::sql::{Dialect, Memo, Naming, Statement};

@@ -1,0 +1,282 @@
+use super::hash::KeyedHash;
+use super::stats::EngineStats;
+use super::symbols::{Interned, Symbols, cut};
+use crate::model::NameId;
+use crate::record::{Names, TagValue, Text};
+
+/// The tags that mean something to the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) enum KnownTag {
+    /// Anything the application says about a request.
+    #[default]
+    Context,
+    // Of requests.
+    Path,
+    Error,
+    IgnoreTransaction,
+    TransactionName,
+    UserIp,
+    QueueTimeNanos,
+    QueueStart,
+    JobQueueTimeNanos,
+    QueueTimeSeconds,
+    Queue,
+    MemDelta,
+    MemoryDelta,
+    // Of spans.
+    Statement,
+    DbSystem,
+    DbModel,
+    DbOperation,
+    Rows,
+    ClassName,
+    Stack,
+    Allocations,
+    StartAllocations,
+    StopAllocations,
+    Url,
+    Uri,
+    Description,
+    /// May hold an application's data: never kept.
+    Secret,
+}
+
+impl KnownTag {
+    /// Whether its text may be kept of a database span: it names things, it does not hold data.
+    pub(crate) fn is_safe_on_database(self) -> bool {
+        use KnownTag as K;
+        matches!(self, K::Stack | K::ClassName | K::Rows | K::DbModel | K::DbOperation)
+    }
+
+    fn of(key: &str) -> KnownTag {
+        use KnownTag as K;
+        match key {
+            "path" => K::Path,
+            "error" => K::Error,
+            "ignore_transaction" => K::IgnoreTransaction,
+            "transaction.name" => K::TransactionName,
+            "user_ip" => K::UserIp,
+            "scout.queue_time_ns" => K::QueueTimeNanos,
+            "scout.job_queue_time_ns" => K::JobQueueTimeNanos,
+            "queue_time" | "queue_latency" => K::QueueTimeSeconds,
+            "queue" => K::Queue,
+            "mem_delta" => K::MemDelta,
+            "memory_delta" => K::MemoryDelta,
+            "db.statement" | "db.query.text" => K::Statement,
+            "db.system" | "db.system.name" => K::DbSystem,
+            "db.model" => K::DbModel,
+            "db.operation" | "db.operation.name" => K::DbOperation,
+            "db.rows_returned" | "db.record_count" => K::Rows,
+            "db.class_name" => K::ClassName,
+            "stack" | "backtrace" => K::Stack,
+            "allocations" => K::Allocations,
+            "start_allocations" => K::StartAllocations,
+            "stop_allocations" => K::StopAllocations,
+            "url" => K::Url,
+            "uri" => K::Uri,
+            "desc" | "scout.desc" => K::Description,
+            "args" | "command" | "db.params" | "db.query.parameter" => K::Secret,
+            _ if key.eq_ignore_ascii_case("x-queue-start")
+                || key.eq_ignore_ascii_case("x-request-start") =>
+            {
+                K::QueueStart
+            }
+            _ => K::Context,
+        }
+    }
+}
+
+/// A tag's key known to this engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct KeyId(u32);
+
+/// Tag keys, interned. Bounded: tags with further keys are dropped and counted.
+#[derive(Debug)]
+pub(crate) struct TagKeys {
+    symbols: Symbols,
+    known: Vec<KnownTag>,
+    /// As in [`super::operation::Operations`]: a hint.
+    by_name: Vec<u32>,
+}
+
+const MAX_KEYS: usize = 4096;
+const MAX_KEY: usize = 128;
+const MAX_HINTS: usize = 1 << 17;
+
+impl TagKeys {
+    pub(crate) fn new(hash: KeyedHash) -> Self {
+        TagKeys { symbols: Symbols::new(hash, MAX_KEYS), known: Vec::new(), by_name: Vec::new() }
+    }
+
+    pub(crate) fn text(&self, key: KeyId) -> &str {
+        self.symbols.text(key.0)
+    }
+
+    #[inline]
+    pub(crate) fn known(&self, key: KeyId) -> KnownTag {
+        self.known.get(key.0 as usize).copied().unwrap_or_default()
+    }
+
+    #[inline]
+    pub(crate) fn resolve(&mut self, key: Text<'_>, names: &impl Names) -> Option<KeyId> {
+        match key {
+            Text::Bytes(bytes) => self.intern(bytes),
+            Text::Name(id) => {
+                let name = names.name(id)?;
+                let hint = self.by_name.get(id.0 as usize).copied().unwrap_or(0);
+                if let Some(symbol) = hint.checked_sub(1)
+                    && self.symbols.text(symbol) == name
+                {
+                    return Some(KeyId(symbol));
+                }
+                let key = self.intern(name.as_bytes())?;
+                self.hint(id, key);
+                Some(key)
+            }
+        }
+    }
+
+    #[cold]
+    fn hint(&mut self, id: NameId, key: KeyId) {
+        let at = id.0 as usize;
+        if at >= MAX_HINTS {
+            return;
+        }
+        if at >= self.by_name.len() {
+            self.by_name.resize((at + 1).next_power_of_two(), 0);
+        }
+        if let Some(hint) = self.by_name.get_mut(at) {
+            *hint = key.0 + 1;
+        }
+    }
+
+    #[inline]
+    fn intern(&mut self, bytes: &[u8]) -> Option<KeyId> {
+        match self.symbols.intern(cut(bytes, MAX_KEY)) {
+            Interned::Found(symbol) => Some(KeyId(symbol)),
+            Interned::Added(symbol) => {
+                self.known.push(KnownTag::of(self.symbols.text(symbol)));
+                Some(KeyId(symbol))
+            }
+            Interned::Full => None,
+        }
+    }
+}
+
+/// A tag as an open request keeps it: sixteen bytes, its text elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StoredTag {
+    pub key: KeyId,
+    pub value: StoredValue,
+}
+
+/// A tag's value; text is a range of the request's [`TagStore`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum StoredValue {
+    Str { at: u32, len: u16 },
+    I64(i64),
+    F64(f64),
+    Bool(bool),
+}
+
+/// The text of a request's tags, and the tags of its spans. Reused from request to request.
+#[derive(Debug, Default)]
+pub(crate) struct TagStore {
+    text: Vec<u8>,
+    tags: Vec<StoredTag>,
+}
+
+/// The longest value of an ordinary tag, in bytes.
+const MAX_VALUE: usize = 2048;
+/// The longest backtrace, in bytes.
+const MAX_STACK: usize = 16_384;
+/// The most text of tags in one request, in bytes.
+const MAX_TEXT: usize = 256 * 1024;
+/// The most tags of spans in one request.
+const MAX_TAGS: usize = 32_768;
+
+impl TagStore {
+    /// Keeps a value, in part or in whole.
+    #[inline]
+    pub(crate) fn store(
+        &mut self,
+        known: KnownTag,
+        value: TagValue<'_>,
+        names: &impl Names,
+        stats: &mut EngineStats,
+    ) -> Option<StoredValue> {
+        Some(match value {
+            TagValue::I64(value) => StoredValue::I64(value),
+            TagValue::F64(value) => StoredValue::F64(value),
+            TagValue::Bool(value) => StoredValue::Bool(value),
+            TagValue::Str { text, .. } => {
+                let bytes = bytes_of(text, names);
+                let limit = if known == KnownTag::Stack { MAX_STACK } else { MAX_VALUE };
+                let head = cut(bytes, limit);
+                stats.tag_values_cut += u64::from(head.len() < bytes.len());
+                if self.text.len() + head.len() > MAX_TEXT {
+                    return None;
+                }
+                let at = self.text.len() as u32;
+                self.text.extend_from_slice(head);
+                StoredValue::Str { at, len: head.len() as u16 }
+            }
+        })
+    }
+
+    /// Adds a span's tag; the span's tags are the ones added since [`TagStore::mark`].
+    #[inline]
+    pub(crate) fn push(&mut self, tag: StoredTag) -> bool {
+        let fits = self.tags.len() < MAX_TAGS;
+        if fits {
+            self.tags.push(tag);
+        }
+        fits
+    }
+
+    #[inline]
+    pub(crate) fn mark(&self) -> u32 {
+        self.tags.len() as u32
+    }
+
+    #[inline]
+    pub(crate) fn range(&self, from: u32, count: u16) -> &[StoredTag] {
+        let from = from as usize;
+        self.tags.get(from..from + usize::from(count)).unwrap_or_default()
+    }
+
+    #[inline]
+    pub(crate) fn text(&self, at: u32, len: u16) -> &[u8] {
+        self.text.get(at as usize..at as usize + usize::from(len)).unwrap_or_default()
+    }
+
+    pub(crate) fn text_len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Forgets what was stored since it had so many tags and so much text.
+    pub(crate) fn truncate(&mut self, (tags, text): (u32, usize)) {
+        self.tags.truncate(tags as usize);
+        self.text.truncate(text);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.text.clear();
+        self.tags.clear();
+        self.text.shrink_to(KEEP_TEXT);
+        self.tags.shrink_to(KEEP_TAGS);
+    }
+}
+
+/// What a finished request's store keeps for the next one, in bytes and tags.
+const KEEP_TEXT: usize = 16 * 1024;
+const KEEP_TAGS: usize = 1024;
+
+/// The bytes behind a string reference; empty when the id is unknown.
+#[inline]
+pub(crate) fn bytes_of<'a>(text: Text<'a>, names: &'a impl Names) -> &'a [u8] {
+    match text {
+        Text::Bytes(bytes) => bytes,
+        Text::Name(id) => names.name(id).unwrap_or_default().as_bytes(),
+    }
+}
