@@ -55,8 +55,6 @@ def layer(folder, kind):
             for metric in payload["metrics"]
             if metric["key"]["bucket"] == kind and metric["key"]["scope"]
         )
-        for job in payload["jobs"]:
-            count += sum(m["count"] for m in job["metrics"] if m["bucket"] == kind)
     return count
 
 

@@ -40,11 +40,11 @@ def arguments(function, handle, pointers):
             if not pointers:
                 values.append(None)
             elif kind is abi.c_char_p:
-                values.append(b"\0" * 64)
+                values.append(b"\1" * 64)
             elif kind is abi.c_void_p:
                 values.append(ctypes.create_string_buffer(64))
             else:
-                values.append(kind(kind._type_()))
+                values.append(kind(abi.sized(kind._type_())))
         else:
             values.append(0)
     return values

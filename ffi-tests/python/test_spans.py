@@ -296,11 +296,13 @@ def logs_reach_logging():
 
     logging.getLogger("scoutcore").addHandler(Handler())
     logging.getLogger("scoutcore").setLevel(logging.DEBUG)
-    started(log_level="debug")
+    started(key="k", destination="http://127.0.0.1:1")  # where nobody listens
     with scout.span("Controller/logged"):
         pass
-    scout.flush(2000)
-    assert lines and all(name == "scoutcore" and message for name, _, message in lines), lines
+    scout.flush(1000)
+    scout.shutdown(1000)
+    assert any(level == "WARNING" for _, level, _ in lines), lines
+    assert all(name == "scoutcore" and message for name, _, message in lines), lines
 
 
 @test
