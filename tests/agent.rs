@@ -25,7 +25,7 @@ fn run(args: &[&str]) -> (i32, String, String) {
 fn a_report_is_shown_without_colours_where_there_is_no_terminal() {
     let (code, page, errors) = run(&["report", RUBY]);
     assert_eq!((code, errors.as_str()), (0, ""));
-    assert!(page.contains("── Slowest request ──") && page.contains("users/boom"), "{page}");
+    assert!(page.contains("── Slowest traced request ──") && page.contains("users/boom"), "{page}");
     assert!(!page.contains('\x1b'));
     assert!(page.lines().all(|line| line.chars().count() <= 100), "{page}");
 }

@@ -79,10 +79,12 @@ class TracedCursor(sqlite3.Cursor):
 
 
 def _backtrace(frame):
+    """The innermost frames outside this file, one a line."""
     lines = []
     while frame is not None and len(lines) < FRAMES:
         code = frame.f_code
-        lines.append("%s:%d:in %s" % (code.co_filename, frame.f_lineno, code.co_name))
+        if code.co_filename != __file__:
+            lines.append("%s:%d:in %s" % (code.co_filename, frame.f_lineno, code.co_name))
         frame = frame.f_back
     return "\n".join(lines)
 
@@ -92,3 +94,10 @@ class TracedConnection(sqlite3.Connection):
 
     def cursor(self, factory=TracedCursor):
         return super().cursor(factory)
+
+    # The shortcuts of sqlite3 go past `cursor`.
+    def execute(self, sql, parameters=()):
+        return self.cursor().execute(sql, parameters)
+
+    def executemany(self, sql, parameters):
+        return self.cursor().executemany(sql, parameters)

@@ -108,13 +108,14 @@ impl Merge {
             };
             let (class, message) = (problem.exception_class, problem.message);
             let key = (class.clone(), message.clone(), place.clone());
-            let frame = problem.trace.into_iter().next().unwrap_or_default();
+            // Most agents send `file:line:in function`, as Ruby prints it.
+            let frame = problem.trace.first().map(|frame| frame.replacen(":in ", " in ", 1));
             let error = self.errors.entry(key).or_insert(ErrorClass {
                 class,
                 message,
                 count: 0,
                 place,
-                frame,
+                frame: frame.unwrap_or_default(),
             });
             error.count += problem.count.max(1);
         }

@@ -263,6 +263,9 @@ pub struct SpanTags {
     /// The sanitised statement, the URL, or whatever else the layer describes itself with.
     #[serde(deserialize_with = "lenient::text")]
     pub desc: String,
+    /// A template's name.
+    #[serde(deserialize_with = "lenient::text")]
+    pub name: String,
     /// Ours: set on the spans of a repeated query.
     pub n_plus_one: Option<Value>,
     #[serde(deserialize_with = "lenient::list")]

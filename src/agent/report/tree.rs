@@ -151,7 +151,7 @@ impl From<Span> for TimedSpan {
             id: identity.id,
             parent: identity.parent_id,
             operation: identity.operation,
-            description: tags.desc,
+            description: if tags.desc.is_empty() { tags.name } else { tags.desc },
             n_plus_one: tags.n_plus_one.is_some_and(|tag| !tag.is_null() && tag != false),
             caller,
             start,

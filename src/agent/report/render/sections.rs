@@ -102,8 +102,8 @@ pub fn traces(page: &mut Page, report: &Report, legend: &Legend) {
     for (at, trace) in report.traces.iter().enumerate() {
         let what = if trace.endpoint.starts_with("Job/") { "job" } else { "request" };
         let title = match at {
-            0 => format!("Slowest {what}"),
-            _ => format!("Slowest {what} with an N+1 query"),
+            0 => format!("Slowest traced {what}"),
+            _ => format!("Slowest traced {what} with an N+1 query"),
         };
         page.title(&title, "");
         page.line(&about(trace));

@@ -41,10 +41,10 @@ fn plain(report: &Report, columns: usize) -> String {
     render(report, View { columns, colour: false, top: 10 })
 }
 
-/// The page as it is kept in `testdata`. To accept a change: `UPDATE_PAGES=1 cargo test`, then look
+/// The page as it is kept in `testdata`. To accept a change: `SCOUT_BLESS=1 cargo test`, then look
 /// at the difference.
 fn assert_page(name: &str, expected: &str, page: &str) {
-    if std::env::var_os("UPDATE_PAGES").is_some() {
+    if std::env::var_os("SCOUT_BLESS").is_some() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/agent/report/testdata/");
         std::fs::write(format!("{folder}{name}"), page).unwrap();
     } else {
