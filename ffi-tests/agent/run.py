@@ -49,7 +49,7 @@ def main():
     passed = failed = pending = 0
     for suite in options.only.split(","):
         module = importlib.import_module("suite_" + suite)
-        for name, test in vars(module).items():
+        for name, test in list(vars(module).items()):
             if not name.startswith("test_") or options.match not in name:
                 continue
             name = "%s: %s" % (suite, name[5:].replace("_", " "))

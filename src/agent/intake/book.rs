@@ -16,7 +16,7 @@ pub(super) const MAX_OPEN_BYTES: usize = 64 << 20;
 #[derive(Debug)]
 pub(super) struct Book {
     ids: Ids,
-    drafts: HashMap<u128, Box<Draft>, BuildHasherDefault<Already>>,
+    drafts: HashMap<u128, Draft, BuildHasherDefault<Already>>,
     /// Requests by age. May name some that are finished already.
     by_age: VecDeque<(u128, u64)>,
     bytes: usize,
@@ -50,7 +50,7 @@ impl Book {
             self.by_age.push_back((key, now.0));
             let draft = Draft::new(ids.trace(key, self.opened), request_id, now);
             self.bytes += draft.bytes();
-            Box::new(draft)
+            draft
         });
         let before = draft.bytes();
         let result = edit(draft, ids);
@@ -59,7 +59,7 @@ impl Book {
     }
 
     /// Takes a finished request out.
-    pub(super) fn finish(&mut self, request_id: &str) -> Option<Box<Draft>> {
+    pub(super) fn finish(&mut self, request_id: &str) -> Option<Draft> {
         let draft = self.take(self.ids.request(request_id));
         // The order by age holds finished requests, too: not many more than open ones.
         if self.by_age.len() > 2 * self.drafts.len() + 1024 {
@@ -71,7 +71,7 @@ impl Book {
         draft
     }
 
-    fn take(&mut self, key: u128) -> Option<Box<Draft>> {
+    fn take(&mut self, key: u128) -> Option<Draft> {
         let draft = self.drafts.remove(&key)?;
         self.bytes = self.bytes.saturating_sub(draft.bytes());
         Some(draft)
@@ -88,7 +88,7 @@ impl Book {
     }
 
     /// Takes out the oldest requests while there are too many, or too much in them.
-    pub(super) fn over_limit(&mut self, bytes: usize, counters: &Counters) -> Vec<Box<Draft>> {
+    pub(super) fn over_limit(&mut self, bytes: usize, counters: &Counters) -> Vec<Draft> {
         let mut out = Vec::new();
         while self.drafts.len() > MAX_OPEN || self.bytes > bytes {
             let Some((key, _)) = self.oldest() else { break };
@@ -99,7 +99,7 @@ impl Book {
     }
 
     /// Takes out the requests that are too old.
-    pub(super) fn expired(&mut self, now: UnixNanos, counters: &Counters) -> Vec<Box<Draft>> {
+    pub(super) fn expired(&mut self, now: UnixNanos, counters: &Counters) -> Vec<Draft> {
         let mut out = Vec::new();
         while let Some((key, opened)) = self.oldest() {
             if now.0.saturating_sub(opened) <= MAX_AGE {
@@ -112,7 +112,7 @@ impl Book {
     }
 
     /// Takes out everything.
-    pub(super) fn all(&mut self) -> Vec<Box<Draft>> {
+    pub(super) fn all(&mut self) -> Vec<Draft> {
         self.by_age.clear();
         self.bytes = 0;
         self.drafts.drain().map(|(_, draft)| draft).collect()

@@ -155,7 +155,7 @@ impl Hub {
     }
 
     /// Hands on requests that were not finished, each as if it had ended with its last command.
-    pub(super) fn close(&self, app: &Application, drafts: Vec<Box<Draft>>, now: UnixNanos) {
+    pub(super) fn close(&self, app: &Application, drafts: Vec<Draft>, now: UnixNanos) {
         for draft in drafts {
             self.open_bytes.fetch_sub(draft.bytes(), Ordering::Relaxed);
             let end = draft.latest;

@@ -31,7 +31,7 @@ pub enum After {
 
 /// A request that came to its end in this frame.
 struct Finished {
-    draft: Box<Draft>,
+    draft: Draft,
     at: UnixNanos,
 }
 
