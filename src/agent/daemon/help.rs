@@ -46,7 +46,8 @@ the slowest request, N+1 queries, SQL, external services and errors.
   --top N       rows of each table (10)
   --no-color    no colours; nor are there any with NO_COLOR set, or when the output is no terminal
   --json        the same as JSON, with nothing left out
-The page is as wide as COLUMNS says, or 100. Exit codes: 0 shown, 1 no payloads found, 2 wrong usage.
+The page is as wide as COLUMNS says, or 100.
+Exit codes: 0 shown, 1 no payloads found, 2 wrong usage.
 
 Try it, without an account:
   scout-core-agent start --daemonize true --destination file:///tmp/scout
