@@ -20,7 +20,11 @@ else
           -C link-arg=-Wl,-z,relro,-z,now
 endif
 
-.PHONY: build demo test bench install header docs clean help
+# No path of the machine that builds ends up in what is shipped.
+REMAP := --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(HOME)/.cargo=cargo
+build bench: export RUSTFLAGS := $(REMAP) $(RUSTFLAGS)
+
+.PHONY: build demo test bench install install-files header docs clean help
 
 help: ## What there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -55,7 +59,9 @@ header: ## Writes include/scoutcore.h from src/ffi
 docs: ## Writes what is generated in docs/
 	SCOUT_BLESS=1 $(CARGO) test --quiet --test docs
 
-install: build ## Header, libraries, pkg-config file and executable, below DESTDIR/PREFIX
+install: build install-files ## Header, libraries, pkg-config file and executable, below DESTDIR/PREFIX
+
+install-files:
 	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/bin
 	install -m 644 include/scoutcore.h $(DESTDIR)$(PREFIX)/include/
 	install -m 755 $(OUT)/$(SHARED) $(DESTDIR)$(PREFIX)/lib/$(SHARED_VERSIONED)

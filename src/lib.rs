@@ -4,6 +4,7 @@
 //! Dependencies between these modules point down only; `docs/ARCHITECTURE.md` has the rules.
 #![deny(unsafe_op_in_unsafe_fn)]
 
+pub mod agent;
 pub mod config;
 pub mod core;
 pub mod delivery;

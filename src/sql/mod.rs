@@ -6,20 +6,28 @@
 #![forbid(unsafe_code)]
 
 mod classes;
+mod comments;
 mod dialect;
 mod doublequote;
 mod fingerprint;
 mod keywords;
 mod lexer;
+mod lists;
 mod literals;
 mod memo;
 mod name;
+mod numbers;
+mod operations;
 mod outline;
 mod profile;
 mod render;
 mod runs;
+mod signs;
 mod statement;
 mod summary;
+#[cfg(feature = "sql-ast")]
+mod tables;
+mod targets;
 mod token;
 mod unwrap;
 mod verdict;
@@ -32,6 +40,8 @@ pub use outline::Outline;
 #[doc(hidden)]
 pub use profile::{Profile, Whitespace, outline, render};
 pub use statement::{Statement, analyse};
+#[cfg(feature = "sql-ast")]
+pub use tables::{TABLES_STACK, Tables, tables};
 
 use token::Token;
 use verdict::Rules;
