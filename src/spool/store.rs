@@ -141,14 +141,14 @@ impl<T: Item> Spool<T> {
                 lock => lock,
             },
         };
-        self.finish_packing();
+        self.finish_packing()?;
         Ok(Some(Claim { _lock: lock }))
     }
 
     /// A process that died between writing a parcel and removing its sources left both: the parcel
     /// counts. Only files of the same minute can be such a pair.
-    fn finish_packing(&mut self) {
-        let files = self.files();
+    fn finish_packing(&mut self) -> io::Result<()> {
+        let files = self.list()?;
         let (parcels, periods): (Vec<_>, Vec<_>) = files.iter().partition(|name| parcel_name(name));
         for parcel in parcels {
             if periods.iter().any(|period| minute_of(period) == minute_of(parcel))
@@ -157,6 +157,7 @@ impl<T: Item> Spool<T> {
                 self.remove_sources(&parcel);
             }
         }
+        Ok(())
     }
 
     /// The minutes before `end` that have files, or are held, oldest first.
@@ -243,6 +244,11 @@ impl<T: Item> Spool<T> {
     /// A parcel could not be delivered now: what is left of it stays, or goes back to memory.
     pub fn put_back(&mut self, claim: &Claim, parcel: Parcel) -> Safety {
         self.keep(claim, parcel);
+        self.safety()
+    }
+
+    /// Where the least safe of all that is in here is.
+    pub fn safety(&self) -> Safety {
         if self.held.is_empty() { Safety::Disk } else { Safety::Memory }
     }
 
@@ -267,10 +273,15 @@ impl<T: Item> Spool<T> {
         moved
     }
 
-    fn files(&self) -> Vec<String> {
-        let files = self.dir.as_ref().and_then(|dir| dir.files().ok()).unwrap_or_default();
+    fn list(&self) -> io::Result<Vec<String>> {
+        let files = self.dir.as_ref().map_or(Ok(Vec::new()), Dir::files)?;
         let names = files.into_iter().map(|(name, _)| name);
-        names.filter(|name| is_ours(name) && !self.held.is_source(name)).collect()
+        Ok(names.filter(|name| is_ours(name) && !self.held.is_source(name)).collect())
+    }
+
+    /// What there is, if it can be seen.
+    fn files(&self) -> Vec<String> {
+        self.list().unwrap_or_default()
     }
 
     fn load_period(&mut self, name: &str) -> Option<T> {
@@ -286,9 +297,10 @@ impl<T: Item> Spool<T> {
         let bytes = self.dir.as_ref()?.read(name, FILE_LIMIT);
         let value = match &bytes {
             Ok(bytes) => frame::decode(bytes).ok().and_then(|b| serde_json::from_slice(b).ok()),
-            // Another process took it in the meantime.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-            Err(_) => None,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
+            // Another process took it in the meantime; or we have no descriptor to read it with,
+            // or no right to: nothing that is wrong with the file, which stays.
+            Err(_) => return None,
         };
         if value.is_none() {
             self.counters.files_damaged += 1;
