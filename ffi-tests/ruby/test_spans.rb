@@ -57,7 +57,8 @@ end
 
 test "hostile-values" do
   started
-  angry = Class.new { def to_s = raise("no text") }.new
+  angry = Object.new
+  angry.define_singleton_method(:to_s) { raise "no text" }
   Scout.span("Controller/hostile", "angry" => angry) do
     Scout.span("Custom/\xFF", { "a" => "\xFF", 5 => 6, "n" => 1 << 80, "nan" => Float::NAN }) do
       Scout.tag_request("x" => angry)

@@ -51,6 +51,11 @@ defmodule Scout do
   """
   @spec start(keyword | map) :: :ok | {:off, String.t()}
   def start(options \\ []) do
+    # One at a time: two processes that start at once are to get one core.
+    :global.trans({__MODULE__, self()}, fn -> start_once(options) end, [node()])
+  end
+
+  defp start_once(options) do
     case core() || Native.off_reason() || Native.start(Json.encode_options(options)) do
       core when is_integer(core) ->
         :ok
