@@ -208,7 +208,7 @@ fn note(setup: &Setup, place: &Place) -> PlaceNote {
     let show = |path: &std::path::Path| path.display().to_string();
     PlaceNote {
         data_dir: place.found.as_ref().map(|(path, _)| show(path)),
-        payloads: (!setup.is_remote()).then(|| show(&setup.payload_directory(place))),
+        payloads: setup.payload_directory(place).as_deref().map(show),
         passed_over: place.passed_over.clone(),
     }
 }

@@ -214,13 +214,13 @@ impl<T: Item> Spool<T> {
                 lock => lock,
             },
         };
-        self.finish_packing();
+        self.finish_packing()?;
         Ok(Some(Claim { _lock: lock }))
     }
 
     /// A process that died between writing a parcel and removing its sources left both: the parcel
     /// counts. Only files of the same minute can be such a pair.
-    fn finish_packing(&mut self) {
+    fn finish_packing(&mut self) -> io::Result<()> {
         if let Some(dir) = &self.dir {
             // Parcels are written under a claim only: what is half written has no writer.
             let names = dir.files().into_iter().flatten().map(|(name, _)| name);
@@ -228,7 +228,7 @@ impl<T: Item> Spool<T> {
                 let _ = dir.remove(&name);
             }
         }
-        let files = self.files();
+        let files = self.list()?;
         let (parcels, periods): (Vec<_>, Vec<_>) = files.iter().partition(|name| parcel_name(name));
         for parcel in parcels {
             if periods.iter().any(|period| minute_of(period) == minute_of(parcel))
@@ -237,6 +237,7 @@ impl<T: Item> Spool<T> {
                 self.remove_sources(&parcel);
             }
         }
+        Ok(())
     }
 
     /// The minutes before `end` that have files, or are held, oldest first.
@@ -323,6 +324,11 @@ impl<T: Item> Spool<T> {
     /// A parcel could not be delivered now: what is left of it stays, or goes back to memory.
     pub fn put_back(&mut self, claim: &Claim, parcel: Parcel) -> Safety {
         self.keep(claim, parcel);
+        self.safety()
+    }
+
+    /// Where the least safe of all that is in here is.
+    pub fn safety(&self) -> Safety {
         if self.held.is_empty() { Safety::Disk } else { Safety::Memory }
     }
 
@@ -347,10 +353,15 @@ impl<T: Item> Spool<T> {
         moved
     }
 
-    fn files(&self) -> Vec<String> {
-        let files = self.dir.as_ref().and_then(|dir| dir.files().ok()).unwrap_or_default();
+    fn list(&self) -> io::Result<Vec<String>> {
+        let files = self.dir.as_ref().map_or(Ok(Vec::new()), Dir::files)?;
         let names = files.into_iter().map(|(name, _)| name);
-        names.filter(|name| is_ours(name) && !self.held.is_source(name)).collect()
+        Ok(names.filter(|name| is_ours(name) && !self.held.is_source(name)).collect())
+    }
+
+    /// What there is, if it can be seen.
+    fn files(&self) -> Vec<String> {
+        self.list().unwrap_or_default()
     }
 
     fn load_period(&mut self, name: &str) -> Option<T> {
@@ -366,9 +377,10 @@ impl<T: Item> Spool<T> {
         let bytes = self.dir.as_ref()?.read(name, FILE_LIMIT);
         let value = match &bytes {
             Ok(bytes) => frame::decode(bytes).ok().and_then(|b| serde_json::from_slice(b).ok()),
-            // Another process took it in the meantime.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-            Err(_) => None,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
+            // Another process took it in the meantime; or we have no descriptor to read it with,
+            // or no right to: nothing that is wrong with the file, which stays.
+            Err(_) => return None,
         };
         if value.is_none() {
             self.counters.files_damaged += 1;

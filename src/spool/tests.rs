@@ -169,3 +169,32 @@ fn what_was_prepared_counts_only_if_it_was_committed() {
     assert!(!names(&path).iter().any(|name| name.ends_with(".pending")));
     std::fs::remove_dir_all(path).unwrap();
 }
+
+#[test]
+fn what_cannot_be_read_now_is_not_damaged() {
+    let path = directory("unreadable");
+    let mut spool = open(&path, 1, 1 << 20);
+    spool.put(count(7, 3));
+    // Reading it fails for another reason than its contents, as without a free descriptor.
+    let stuck = "0000000007-00000000000000ff-1-5.period";
+    std::fs::create_dir(path.join(stuck)).unwrap();
+    let claim = spool.claim().unwrap().unwrap();
+    spool.pack(&claim, Minute(7), "id".into(), render);
+    assert_eq!(spool.next_parcel(&claim).unwrap().spans, 3);
+    assert_eq!(spool.counters().files_damaged, 0);
+    assert!(names(&path).iter().any(|name| name == stuck), "it waits for better times");
+    std::fs::remove_dir_all(path).unwrap();
+}
+
+#[test]
+fn without_the_claim_it_is_known_where_things_are() {
+    let path = directory("safety");
+    let (mut one, mut two) = (open(&path, 1, 1 << 20), open(&path, 2, 1 << 20));
+    let _claim = one.claim().unwrap().unwrap();
+    two.put(count(7, 3));
+    assert_eq!(two.safety(), Safety::Disk);
+    std::fs::remove_dir_all(&path).unwrap();
+    two.put(count(8, 1));
+    assert_eq!(two.safety(), Safety::Memory);
+    assert!(two.claim().is_err(), "a spool that cannot be listed is not an empty one");
+}
