@@ -69,6 +69,7 @@ impl Engine {
             (row.op, self.operations.info(row.op).kind == SpanKind::Job)
         });
         let mut facts = Facts::read(request, &self.keys, start);
+        facts.error |= !request.errors.is_empty();
         let op = self.renamed(request, op, facts.rename);
         let path = request_text(request, facts.path);
         let candidate = Candidate {

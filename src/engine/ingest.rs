@@ -207,13 +207,16 @@ impl Engine {
                 })
                 .collect(),
         };
-        let at = if record.trace_id.is_none() { None } else { self.requests.find(record.trace_id) };
+        // An error may be the first that is heard of its request: agents record it when it is
+        // raised, its spans when they end.
+        let known = !record.trace_id.is_none();
+        let at = known.then(|| self.place(record.trace_id, now)).and_then(Result::ok);
         let open = at.and_then(|at| self.requests.state(at));
         match open {
             Some(State::Open(request)) if request.errors.len() < MAX_REQUEST_ERRORS => {
                 request.errors.push(error);
             }
-            // Of a request that is complete, unknown or full: it stands by itself.
+            // Of no request, or of one that is complete or full: it stands by itself.
             _ => self.report_alone(record.trace_id, &error, now),
         }
     }
