@@ -61,7 +61,7 @@ static void nulls(void)
 
     scout_error_t error = {.struct_size = sizeof error};
     STATUS(scout_record_error(core, NULL), SCOUT_E_NULL);
-    STATUS(scout_record_error(core, &error), SCOUT_E_NULL); /* a class is required */
+    REFUSED(scout_record_error(core, &error)); /* a class is required */
     error.class_name = "E";
     error.class_name_len = 1;
     error.message_len = 9;
@@ -322,9 +322,11 @@ static void options(void)
             FAIL("options %s came to %s", bad[i], scout_status_name(status));
         CHECK(*last_error());
     }
-    STATUS(scout_start(TEXT("{\"no_such_option\": 1}"), &core), SCOUT_E_OPTIONS);
-    CHECK(strstr(last_error(), "no_such_option")); /* what was wrong ... */
-    CHECK(strstr(last_error(), "data_dir"));       /* ... and what is allowed */
+    STATUS(scout_start(TEXT("{\"data_dri\": \"/tmp\"}"), &core), SCOUT_E_OPTIONS);
+    CHECK(strstr(last_error(), "data_dri")); /* what was wrong ... */
+    CHECK(strstr(last_error(), "data_dir")); /* ... and what is allowed */
+    STATUS(scout_start(TEXT("{\"spool_limit_mib\": 0}"), &core), SCOUT_E_OPTIONS);
+    CHECK(strstr(last_error(), "spool_limit_mib") && strstr(last_error(), "65536"));
     SAME(core, UNTOUCHED);
 }
 

@@ -136,7 +136,7 @@ static void shared_request(void)
     }
     flushed(core);
     expect_requests("Controller/shared", 50);
-    printf("EXPECT-LAYER 5000 SQL\n");
+    printf("EXPECT 5000 layer SQL\n");
 }
 
 static void *flush_some(void *argument)
@@ -541,7 +541,7 @@ static void panic_in_record(void)
     scout_core_t core = core_in("data", ", \"test_panic\": \"record\"");
     STATUS(record_request(core, "Controller/panic"), SCOUT_E_PANIC);
     CHECK(*last_error());
-    CHECK(stat_of(core, "panics") >= 1);
+    CHECK(stat_of(core, "panics_contained") >= 1);
     scout_status_t status = scout_shutdown(core, 2000); /* the host lives on */
     CHECK(status != SCOUT_E_PANIC);
     scout_core_t healthy = core_in("healthy", NULL);
@@ -556,7 +556,7 @@ static void panic_in_worker(void)
     for (int i = 0; i < 10; i++)
         record_request(core, "Controller/panic");
     scout_flush(core, 2000);
-    CHECK(stat_of(core, "panics") >= 1);
+    CHECK(stat_of(core, "panics_contained") >= 1);
     scout_shutdown(core, 2000);
     scout_core_t healthy = core_in("healthy", NULL);
     STATUS(record_request(healthy, "Controller/healthy"), SCOUT_OK);

@@ -94,6 +94,6 @@ int main(int argc, char **argv)
     load(argv[1]);
     check(abi.scout_shutdown(core, 5000) >= 0, "shutdown");
     check(dlclose(library) == 0, "dlclose");
-    printf("EXPECT 202 Controller/reloaded\n");
+    printf("EXPECT 202 request Controller/reloaded\n");
     return 0;
 }

@@ -9,7 +9,7 @@ use crate::record::{Batch, EncodeError, Encoder, Fit, MAX_RECORD, Span, Tag, Tex
 use crate::recorder::{self, InternError, Recorder, Refusal, clock};
 use crate::spool::Safety;
 use crate::sql::{self, Dialect, Scratch};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Starts a core from options in JSON.
@@ -233,20 +233,29 @@ pub fn set_last_error(failure: &Failure) {
     recorder::set_last_error(failure);
 }
 
-/// Counts a panic that a guard caught, with the core it concerns if that is known.
+/// Panics caught in calls, of all cores: the guard knows of none.
+pub(super) static PANICS_IN_CALLS: AtomicU64 = AtomicU64::new(0);
+
+/// Counts a panic that a guard caught.
 #[cold]
 pub fn note_panic() {
+    PANICS_IN_CALLS.fetch_add(1, Ordering::Relaxed);
     recorder::set_last_error(&"a fault inside the library was contained");
 }
 
+/// A name that is no text is one that nobody knows.
+fn dialect_of(name: &[u8]) -> Dialect {
+    Dialect::from_name(str::from_utf8(name).unwrap_or_default())
+}
+
 /// Shows a statement without its literals.
-pub fn sql_sanitize<R>(dialect: &str, sql: &[u8], show: impl FnOnce(&str) -> R) -> R {
+pub fn sql_sanitize<R>(dialect: &[u8], sql: &[u8], show: impl FnOnce(&str) -> R) -> R {
     let mut scratch = Scratch::default();
-    show(sql::sanitize(&mut scratch, sql, Dialect::from_name(dialect), false))
+    show(sql::sanitize(&mut scratch, sql, dialect_of(dialect), false))
 }
 
 /// Shows a statement's summary.
-pub fn sql_summarize<R>(dialect: &str, sql: &[u8], show: impl FnOnce(&str) -> R) -> R {
+pub fn sql_summarize<R>(dialect: &[u8], sql: &[u8], show: impl FnOnce(&str) -> R) -> R {
     let mut scratch = Scratch::default();
-    show(sql::summarize(&mut scratch, sql, Dialect::from_name(dialect), false))
+    show(sql::summarize(&mut scratch, sql, dialect_of(dialect), false))
 }

@@ -94,7 +94,11 @@ mod tests {
         assert_eq!(log.lost.load(Ordering::Relaxed), 2);
         assert_eq!(log.next(|_| Err(())), Some(Err(())), "it stays");
         let mut first = String::new();
-        log.next(|line| Ok::<_, ()>(first.push_str(line))).unwrap().unwrap();
+        let take = |line: &str| {
+            first.push_str(line);
+            Ok::<_, ()>(())
+        };
+        log.next(take).unwrap().unwrap();
         assert!(first.contains(r#""level":"warn","message":"2""#), "{first}");
     }
 }

@@ -1,5 +1,6 @@
 //! What a core says of itself: counters for machines, a report for people. No secret in either.
 
+use super::api::PANICS_IN_CALLS;
 use super::instance::Core;
 use crate::recorder::clock;
 use serde_json::{Map, Value, json};
@@ -27,7 +28,8 @@ fn counters(core: &Core) -> Map<String, Value> {
     add("tags_dropped", get(&recorder.tags_dropped));
     add("recorder_segments", get(&recorder.segments));
     add("names_interned", core.recorder.names.highest().0.into());
-    add("panics_contained", get(&core.panics));
+    let in_calls = PANICS_IN_CALLS.load(Ordering::Relaxed);
+    add("panics_contained", (core.panics.load(Ordering::Relaxed) + in_calls).into());
     add("threads_failed", get(&core.threads.failed));
     add("log_lines_lost", get(&core.log.lost));
     add("clock_steps", get(&clock::STEPS));

@@ -1,4 +1,4 @@
-use super::statement::{Dialect, Naming};
+use crate::sql::{Dialect, Naming};
 
 /// How a request's address is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

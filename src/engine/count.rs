@@ -9,12 +9,12 @@ use super::operation::{OTHER, OpId, Operations, SpanKind, split};
 use super::period::NPlusOne;
 use super::request::{Request, SpanRow, Subject};
 use super::rules::{Candidate, Verdict};
-use super::statement::Statement;
 use super::stats::EngineStats;
 use super::symbols::Interned;
 use super::tag::{KnownTag, StoredValue, TagKeys};
 use super::trace::Scalar;
 use crate::model::{Minute, UnixNanos};
+use crate::sql::Statement;
 use std::sync::Arc;
 
 /// A request on its way into its minute.
@@ -310,7 +310,13 @@ impl Engine {
             self.stats.n_plus_ones += 1;
             let caller =
                 self.materialiser(request, counting.scope, "").caller(statement.fingerprint);
-            let found = NPlusOne { requests: 1, count: calls, total: nanos, caller };
+            let found = NPlusOne {
+                statement: String::new(),
+                requests: 1,
+                count: calls,
+                total: nanos,
+                caller,
+            };
             live.n_plus_ones.entry(*group).or_default().add(found);
         }
     }
@@ -366,7 +372,8 @@ impl Groups<'_> {
                     tagged_query(request, keys, row)
                 });
                 let rows = rows_of(request, keys, row);
-                self.live.call(group, self.request, row.duration, rows).then_some(group)
+                let statement = request.statement(row);
+                self.live.call(group, statement, self.request, row.duration, rows).then_some(group)
             }
         }
     }
@@ -391,7 +398,8 @@ impl Groups<'_> {
         let describe = || {
             let (model, operation) = match statement {
                 Some(statement) if kind != SpanKind::ActiveRecord => {
-                    ((&*statement.model).into(), (&*statement.verb).into())
+                    let model = if statement.model.is_empty() { "SQL" } else { &statement.model };
+                    (model.into(), (&*statement.verb).into())
                 }
                 _ => tagged().unwrap_or_else(|| query_of(operations.text(op))),
             };

@@ -95,23 +95,21 @@ pub(crate) fn freeze(
             };
             add_entry(&mut period.queries, key, stats);
         }
-        let (statement, operation) = match &group.statement {
-            Some(statement) => (statement.text.to_string(), statement.operation.to_string()),
-            None if group.is_other => (OTHER.to_owned(), format!("SQL/{OTHER}")),
+        let (fingerprint, statement, operation) = match &group.statement {
+            Some(held) => (held.fingerprint, held.text.to_string(), held.operation.to_string()),
+            None if group.is_other => (0, OTHER.to_owned(), format!("SQL/{OTHER}")),
             None => continue,
         };
-        let key = StatementKey { scope: scope_of(group.endpoint), statement };
-        add_entry(
-            &mut period.statements,
-            key,
-            StatementStats { operation, calls: group.calls, histogram },
-        );
+        let key = StatementKey { scope: scope_of(group.endpoint), fingerprint };
+        let stats = StatementStats { statement, operation, calls: group.calls, histogram };
+        add_entry(&mut period.statements, key, stats);
     }
-    for (group, found) in live.n_plus_ones {
+    for (group, mut found) in live.n_plus_ones {
         let Some(group) = live.calls.get(group as usize) else { continue };
         let Some(statement) = &group.statement else { continue };
         let scope = scope_of(group.endpoint);
-        let key = StatementKey { scope, statement: statement.text.to_string() };
+        found.statement = statement.text.to_string();
+        let key = StatementKey { scope, fingerprint: statement.fingerprint };
         add_entry(&mut period.n_plus_ones, key, found);
     }
     for calls in &live.hosts {

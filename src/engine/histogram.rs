@@ -29,7 +29,7 @@ fn middle(bucket: u16) -> f64 {
 
 /// A histogram that is being filled: one page of counters for each octave that was touched.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct LiveHistogram {
+pub struct LiveHistogram {
     /// Page of each octave plus one; zero while it has none.
     page_of: PageOf,
     pages: Vec<[u32; SUB_BUCKETS]>,
@@ -45,8 +45,9 @@ impl Default for PageOf {
 }
 
 impl LiveHistogram {
+    /// Counts one duration.
     #[inline]
-    pub(crate) fn record(&mut self, nanos: u64) {
+    pub fn record(&mut self, nanos: u64) {
         let (octave, sub) = bucket(nanos);
         let page = self.page_of.0.get(octave).map_or(0, |page| usize::from(*page));
         let counter = self.pages.get_mut(page.wrapping_sub(1)).and_then(|page| page.get_mut(sub));

@@ -3,7 +3,6 @@ use super::open::{Fate, Recent, State};
 use super::operation::{OpInfo, SpanKind};
 use super::period::Application;
 use super::request::{FoldedSpans, PendingError, Request, RequestTag, SpanRow, Subject};
-use super::statement::{Dialect, Statement};
 use super::symbols::Interned;
 use super::tag::{KnownTag, StoredTag, bytes_of};
 use super::trace::Scalar;
@@ -13,6 +12,7 @@ use crate::model::{TraceId, UnixNanos};
 use crate::record::{
     AppEvent, ErrorEvent, Metric, Names, Record, RequestTags, Span, TagValue, Tags,
 };
+use crate::sql::{Dialect, Memo, Statement};
 use std::sync::Arc;
 
 /// The most tags of one request as a whole.
@@ -300,7 +300,7 @@ impl Engine {
 /// Reads a span's tags into its row and request.
 struct TagReader<'e> {
     keys: &'e mut super::tag::TagKeys,
-    memo: &'e mut super::statement::Memo,
+    memo: &'e mut Memo,
     hosts: &'e mut super::symbols::Symbols,
     stats: &'e mut super::stats::EngineStats,
     dialect: Dialect,

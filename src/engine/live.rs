@@ -7,10 +7,10 @@ use super::operation::{OTHER, OpId, Operations, SpanKind, TypeId, split};
 use super::period::{Application, NPlusOne, PeriodCounts};
 use super::request::FoldedSpans;
 use super::scored_set::ScoredSet;
-use super::statement::Statement;
 use super::stats::EngineStats;
 use super::trace::SlowTrace;
 use crate::model::Minute;
+use crate::sql::Statement;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -341,8 +341,16 @@ impl LiveMinute {
 
     /// Counts a call in its group. `true`: the first of this request.
     #[inline]
-    pub(crate) fn call(&mut self, group: u32, request: u64, duration: u64, rows: u64) -> bool {
+    pub(crate) fn call(
+        &mut self,
+        group: u32,
+        statement: Option<&Arc<Statement>>,
+        request: u64,
+        duration: u64,
+        rows: u64,
+    ) -> bool {
         let Some(group) = self.calls.get_mut(group as usize) else { return false };
+        group.note_spelling(statement);
         group.calls.record_value(duration);
         group.rows.record_value(rows);
         group.histogram.record(duration);
@@ -355,6 +363,7 @@ impl LiveMinute {
     /// Counts calls of which only sums are known. `true`: the first of this request.
     pub(crate) fn add_calls(&mut self, group: u32, request: u64, folded: &FoldedSpans) -> bool {
         let Some(group) = self.calls.get_mut(group as usize) else { return false };
+        group.note_spelling(folded.statement.as_ref());
         group.calls.add(&folded.calls);
         group.rows.add(&folded.rows);
         group.histogram.merge(&folded.histogram);
@@ -447,6 +456,18 @@ impl LiveMinute {
 }
 
 impl CallGroup {
+    /// One fingerprint covers several spellings; the first by alphabet is shown, so that it does
+    /// not depend on the order of calls.
+    #[inline]
+    fn note_spelling(&mut self, statement: Option<&Arc<Statement>>) {
+        if let (Some(held), Some(new)) = (&self.statement, statement)
+            && !Arc::ptr_eq(held, new)
+            && new.text < held.text
+        {
+            self.statement = Some(Arc::clone(new));
+        }
+    }
+
     /// Starts anew for another request; `true` if it is another.
     #[inline]
     fn begin_request(&mut self, request: u64, queries: &mut [Query]) -> bool {

@@ -35,6 +35,14 @@ pub(crate) struct Detail {
     pub reached_span_cap: bool,
 }
 
+/// A row as it is shown.
+#[derive(Clone, Copy)]
+struct Shown<'a> {
+    operation: &'a str,
+    desc: Option<&'a str>,
+    detail: &'a SpanDetail,
+}
+
 /// Further tags shown of one span.
 const MAX_TAGS: usize = 20;
 /// Layers in which others can be shown as a scope of their own.
@@ -54,15 +62,8 @@ impl Materialiser<'_> {
             let operation = self.operation(at, row);
             let desc = self.desc(row);
             let detail = self.span_detail(row);
-            self.add_metric(
-                &mut metrics,
-                at,
-                row,
-                &operation,
-                desc.as_deref(),
-                &detail,
-                &child_allocations,
-            );
+            let shown = Shown { operation: &operation, desc: desc.as_deref(), detail: &detail };
+            self.add_metric(&mut metrics, at, row, shown, &child_allocations);
             if !timeline {
                 continue;
             }
@@ -211,9 +212,7 @@ impl Materialiser<'_> {
         metrics: &mut Metrics,
         at: u32,
         row: &SpanRow,
-        operation: &str,
-        desc: Option<&str>,
-        detail: &SpanDetail,
+        shown: Shown<'_>,
         child_allocations: &[u64],
     ) {
         // A job's queue is shown beside its metrics, not among them.
@@ -227,9 +226,9 @@ impl Materialiser<'_> {
         });
         let scope = if at == self.scope { String::new() } else { self.scope_for(at) };
         let unscoped = scope.is_empty();
-        let index = metrics.place(operation, &scope, desc, detail, self.max_metrics);
+        let index = metrics.place(shown, &scope, self.max_metrics);
         metrics.record(index, row.duration, exclusive, allocated, unscoped);
-        let (layer, _) = split(operation);
+        let (layer, _) = split(shown.operation);
         let index = metrics.place_sum(layer);
         metrics.record(Some(index), row.duration, exclusive, allocated, true);
     }
@@ -298,14 +297,8 @@ struct Metrics {
 
 impl Metrics {
     /// The metric of a layer's name; `None` when there are too many.
-    fn place(
-        &mut self,
-        name: &str,
-        scope: &str,
-        desc: Option<&str>,
-        detail: &SpanDetail,
-        limit: usize,
-    ) -> Option<usize> {
+    fn place(&mut self, shown: Shown<'_>, scope: &str, limit: usize) -> Option<usize> {
+        let Shown { operation: name, desc, detail } = shown;
         let key = (name.to_owned(), scope.to_owned(), desc.map(str::to_owned));
         if let Some(at) = self.by_key.get(&key) {
             return Some(*at);

@@ -20,6 +20,10 @@ pub(crate) trait Entry: Sized {
     fn weight(&self) -> u64;
     /// Where it goes when there are too many.
     fn other(key: &Self::Key) -> Self::Key;
+    /// What it is there.
+    fn into_other(self) -> Self {
+        self
+    }
 }
 
 /// Adds the entries of `from` to `to`.
@@ -51,7 +55,7 @@ fn fold_least<E: Entry>(table: &mut BTreeMap<E::Key, E>) {
         if other != key
             && let Some(entry) = table.remove(&key)
         {
-            add_entry(table, other, entry);
+            add_entry(table, other, entry.into_other());
         }
     }
 }
@@ -157,9 +161,9 @@ impl Entry for StatementStats {
     type Key = StatementKey;
     const LIMIT: usize = 20_000;
     fn add(&mut self, other: Self) {
-        // One statement has one name; entries of different ones meet under `other` only.
-        if self.operation != other.operation {
-            self.operation = format!("SQL/{OTHER}");
+        if (&other.statement, &other.operation) < (&self.statement, &self.operation) {
+            self.statement = other.statement;
+            self.operation = other.operation;
         }
         self.calls.add(&other.calls);
         self.histogram.merge(&other.histogram);
@@ -168,7 +172,10 @@ impl Entry for StatementStats {
         self.calls.total
     }
     fn other(key: &StatementKey) -> StatementKey {
-        StatementKey { scope: other_scope(&key.scope), statement: OTHER.to_owned() }
+        StatementKey { scope: other_scope(&key.scope), fingerprint: 0 }
+    }
+    fn into_other(self) -> Self {
+        StatementStats { statement: OTHER.to_owned(), operation: format!("SQL/{OTHER}"), ..self }
     }
 }
 
@@ -176,6 +183,9 @@ impl Entry for NPlusOne {
     type Key = StatementKey;
     const LIMIT: usize = 4_000;
     fn add(&mut self, other: Self) {
+        if self.statement.is_empty() || other.statement < self.statement {
+            self.statement = other.statement;
+        }
         self.requests += other.requests;
         self.count += other.count;
         self.total = self.total.saturating_add(other.total);
@@ -189,6 +199,9 @@ impl Entry for NPlusOne {
     }
     fn other(key: &StatementKey) -> StatementKey {
         <StatementStats as Entry>::other(key)
+    }
+    fn into_other(self) -> Self {
+        NPlusOne { statement: OTHER.to_owned(), caller: None, ..self }
     }
 }
 

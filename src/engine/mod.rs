@@ -27,7 +27,6 @@ mod rules;
 mod score;
 mod scored_set;
 mod select;
-mod statement;
 mod stats;
 mod symbols;
 mod tag;
@@ -41,6 +40,8 @@ pub use calls::CallStats;
 pub use config::{EngineConfig, UriReporting};
 pub use error::{ErrorLog, Problem};
 pub use histogram::Histogram;
+#[doc(hidden)]
+pub use histogram::LiveHistogram;
 pub use period::{
     Application, HostKey, HostStats, JobKey, JobStats, MetricKey, NPlusOne, Period, PeriodCounts,
     QueryKey, QueryStats, StatementKey, StatementStats,
@@ -50,6 +51,7 @@ pub use stats::EngineStats;
 pub use trace::{Frame, Repetition, Scalar, SlowTrace, SpanDetail, TraceMetric, TraceSpan};
 
 use crate::model::{Minute, TraceId, UnixNanos};
+use crate::sql::{Dialect, Memo};
 use backtrace::BacktraceRules;
 use filter::Filter;
 use hash::KeyedHash;
@@ -60,7 +62,6 @@ use request::Request;
 use rules::Rules;
 use score::Scorer;
 use serde::Serialize;
-use statement::Memo;
 use symbols::Symbols;
 use tag::TagKeys;
 use tree::Tree;
@@ -97,7 +98,7 @@ pub struct Engine {
     application: Option<Application>,
     hostname: String,
     git_sha: String,
-    dialect: statement::Dialect,
+    dialect: Dialect,
 }
 
 /// An open request, for people who look for one that hangs.

@@ -16,6 +16,7 @@ pub(crate) struct Requests {
     max_recent: usize,
     /// The slot last asked for: spans of one request mostly come together.
     last: u32,
+    #[expect(clippy::vec_box, reason = "they move in and out of slots as they are")]
     pool: Vec<Box<Request>>,
 }
 

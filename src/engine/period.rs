@@ -156,13 +156,15 @@ pub struct HostStats {
 pub struct StatementKey {
     /// The endpoint.
     pub scope: String,
-    /// The statement without its literals.
-    pub statement: String,
+    /// Equal for statements that differ only in literals, spacing and the like; 0 for `other`.
+    pub fingerprint: u64,
 }
 
 /// Figures of a statement.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatementStats {
+    /// The statement without its literals; of several spellings the first by alphabet.
+    pub statement: String,
     /// Its name, `SQL/User/select`.
     pub operation: String,
     /// Times.
@@ -174,6 +176,8 @@ pub struct StatementStats {
 /// A statement that requests repeated.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NPlusOne {
+    /// The statement without its literals.
+    pub statement: String,
     /// Requests that did so.
     pub requests: u64,
     /// Calls in these requests.

@@ -2,10 +2,10 @@ use super::calls::CallStats;
 use super::hash::KeyedHash;
 use super::histogram::LiveHistogram;
 use super::operation::OpId;
-use super::statement::Statement;
 use super::tag::{StoredTag, StoredValue, TagStore};
 use crate::engine::Scalar;
 use crate::model::{SpanId, TraceId, UnixNanos};
+use crate::sql::Statement;
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -1,10 +1,10 @@
 //! What a loader checks first; start, flush, shutdown.
 
 use super::guard::{guard, silence_panics};
-use super::pointers::{Out, text};
+use super::pointers::{Out, bytes};
 use super::status::{NAMES, scout_status_t};
 use super::types::scout_core_t;
-use crate::core;
+use crate::core::{self, Failure};
 use ::core::ffi::c_char;
 
 /// The ABI this header describes: `scout_abi_version()` must return this number.
@@ -64,7 +64,9 @@ pub unsafe extern "C" fn scout_start(
         // SAFETY: the caller gives a writable handle or NULL.
         let out = unsafe { Out::new(core) }?;
         // SAFETY: the caller gives `options_len` readable bytes or NULL.
-        let options = unsafe { text(options, options_len) }?;
+        let options = unsafe { bytes(options.cast(), options_len) }?;
+        let options = str::from_utf8(options)
+            .map_err(|_| Failure::Options("the options are not UTF-8".into()))?;
         silence_panics();
         out.write(core::start(options)?);
         Ok(())

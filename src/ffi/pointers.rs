@@ -99,16 +99,6 @@ pub(super) unsafe fn required<'a>(pointer: *const c_char, len: usize) -> Result<
     unsafe { bytes(pointer.cast(), len) }
 }
 
-/// A text that is to be UTF-8: options, a dialect's name.
-///
-/// # Safety
-/// As [`bytes`].
-pub(super) unsafe fn text<'a>(pointer: *const c_char, len: usize) -> Result<&'a str, Failure> {
-    // SAFETY: as the caller promises.
-    let bytes = unsafe { bytes(pointer.cast(), len) }?;
-    str::from_utf8(bytes).map_err(|_| Failure::Invalid("the text is not UTF-8"))
-}
-
 /// A text to be recorded, or an interned one.
 ///
 /// # Safety

@@ -1,7 +1,7 @@
 //! The SQL engine on its own.
 
 use super::guard::guard;
-use super::pointers::{CopyOut, bytes, text};
+use super::pointers::{CopyOut, bytes};
 use super::status::scout_status_t;
 use crate::core;
 use ::core::ffi::c_char;
@@ -28,7 +28,7 @@ pub unsafe extern "C" fn scout_sql_sanitize(
         // SAFETY: the caller gives readable bytes of these lengths and a writable buffer.
         let (dialect, sql, out) = unsafe {
             (
-                text(dialect, dialect_len)?,
+                bytes(dialect.cast(), dialect_len)?,
                 bytes(sql.cast(), sql_len)?,
                 CopyOut::new(buffer, capacity, len)?,
             )
@@ -56,7 +56,7 @@ pub unsafe extern "C" fn scout_sql_summarize(
         // SAFETY: the caller gives readable bytes of these lengths and a writable buffer.
         let (dialect, sql, out) = unsafe {
             (
-                text(dialect, dialect_len)?,
+                bytes(dialect.cast(), dialect_len)?,
                 bytes(sql.cast(), sql_len)?,
                 CopyOut::new(buffer, capacity, len)?,
             )

@@ -251,7 +251,7 @@ impl<'a> Repeated<'a> {
     fn new((key, found): (&'a StatementKey, &'a NPlusOne)) -> Self {
         Repeated {
             scope: &key.scope,
-            statement: &key.statement,
+            statement: &found.statement,
             count: found.count,
             requests: found.requests,
             total_call_time: Seconds(found.total),
@@ -264,7 +264,7 @@ impl<'a> Sql<'a> {
     fn new((key, stats): (&'a StatementKey, &'a StatementStats)) -> Self {
         Sql {
             scope: &key.scope,
-            statement: &key.statement,
+            statement: &stats.statement,
             operation: &stats.operation,
             call_count: stats.calls.count,
             total_call_time: Seconds(stats.calls.total),

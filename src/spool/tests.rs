@@ -31,7 +31,7 @@ fn directory(name: &str) -> PathBuf {
     path
 }
 
-fn open(path: &PathBuf, signature: u64, limit: u64) -> Spool<Count> {
+fn open(path: &std::path::Path, signature: u64, limit: u64) -> Spool<Count> {
     Spool::new(Some(Dir::create(path, Trust::Private).unwrap()), signature, limit)
 }
 
@@ -39,7 +39,7 @@ fn render(period: &Count, id: &str) -> Vec<Body> {
     vec![Body { kind: "checkin".into(), entries: 1, json: format!("{} {id}", period.spans) }]
 }
 
-fn names(path: &PathBuf) -> Vec<String> {
+fn names(path: &std::path::Path) -> Vec<String> {
     let entries = std::fs::read_dir(path).unwrap();
     let mut names: Vec<_> =
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();

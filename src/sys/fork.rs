@@ -1,7 +1,8 @@
 //! Noticing a fork.
 //!
-//! The child handler adds one to a counter and does nothing else: at that moment other threads'
-//! locks are held for ever, so nothing else is safe. Whoever keeps state compares generations.
+//! The child handler adds one to a counter, notes the process's id, and does nothing else: at that
+//! moment other threads' locks are held for ever, so nothing else is safe. Whoever keeps state
+//! compares generations.
 
 use super::host::process_id;
 use super::leaked::Leaked;
@@ -13,6 +14,9 @@ static PROCESS: AtomicU32 = AtomicU32::new(0);
 static REGISTER: Once = Once::new();
 
 extern "C" fn child() {
+    // So that `check` does not take this fork for another one: a second generation would leave
+    // behind what the child has recorded since.
+    PROCESS.store(process_id(), Ordering::Relaxed);
     GENERATION.fetch_add(1, Ordering::Relaxed);
 }
 
@@ -38,7 +42,6 @@ pub fn check() {
     let now = process_id();
     let before = PROCESS.swap(now, Ordering::Relaxed);
     if before != 0 && before != now {
-        // With the handler run, this skips a generation, which does no harm.
         GENERATION.fetch_add(1, Ordering::Relaxed);
     }
 }

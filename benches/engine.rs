@@ -1,0 +1,271 @@
+//! What the engine costs: nanoseconds a span from the encoded record to the minute, medians.
+//!
+//! `cargo bench --bench engine`
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark talks and may stop"
+)]
+
+use scoutcore::engine::{Engine, EngineConfig, Histogram, LiveHistogram};
+use scoutcore::model::{NameId, SpanId, TraceId, UnixNanos};
+use scoutcore::payload::{Metadata, checkin};
+use scoutcore::record::{Encoder, Names, RequestTags, Span, Tag, TagValue, Text, decode};
+use std::hint::black_box;
+use std::time::Instant;
+
+const T0: u64 = 1_795_000_020_000_000_000;
+const SPANS: usize = 11;
+
+struct Table(Vec<String>);
+
+impl Names for Table {
+    fn name(&self, id: NameId) -> Option<&str> {
+        self.0.get((id.0 as usize).wrapping_sub(1)).map(String::as_str)
+    }
+}
+
+/// Where names are: beside the records, or in them.
+#[derive(Clone, Copy)]
+enum Naming {
+    Interned,
+    Inline,
+}
+
+struct Workload {
+    bytes: Vec<u8>,
+    names: Table,
+}
+
+impl Workload {
+    fn name<'a>(names: &mut Table, naming: Naming, text: &'a str) -> Text<'a> {
+        if matches!(naming, Naming::Inline) {
+            return Text::Bytes(text.as_bytes());
+        }
+        let at = names.0.iter().position(|held| held == text).unwrap_or_else(|| {
+            names.0.push(text.to_owned());
+            names.0.len() - 1
+        });
+        Text::Name(NameId(at as u32 + 1))
+    }
+
+    /// `requests` of eleven spans each, over `endpoints`; `sql` of the spans carry a statement.
+    fn new(requests: usize, endpoints: usize, sql: usize, naming: Naming) -> Workload {
+        let mut work = Workload { bytes: Vec::new(), names: Table(Vec::new()) };
+        let mut buffer = vec![0; 4096];
+        let mut seed = 1_u64;
+        let mut random = move |below: u64| {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % below
+        };
+        for request in 0..requests {
+            let mut id = [0; 16];
+            id[..8].copy_from_slice(
+                &(request as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes(),
+            );
+            id[8] = 1;
+            let trace_id = TraceId(id);
+            let start = T0 + (request as u64 * 50_000) % 30_000_000_000;
+            let base = random(u64::MAX >> 32) << 8 | 1;
+            let endpoint = format!("Controller/users{}/show", random(endpoints as u64));
+            let path = Workload::name(&mut work.names, naming, "path");
+            let uri = format!("/users/{request}");
+            let tag = Tag {
+                key: path,
+                value: TagValue::Str { text: Text::Bytes(uri.as_bytes()), truncated: false },
+            };
+            let record = RequestTags { trace_id, time: UnixNanos(start) };
+            let fit = Encoder::new(&mut buffer).request_tags(&record, [tag].into_iter()).unwrap();
+            work.bytes.extend_from_slice(&buffer[..fit.len]);
+            // In order of completion: children before parents.
+            for n in (0..SPANS).rev() {
+                let n64 = n as u64;
+                let (operation, parent, from, to) = match n {
+                    0 => ("Middleware/Summary".to_owned(), 0, 0, 20_000_000 + random(5_000_000)),
+                    1 => (endpoint.clone(), base, 10_000, 19_000_000),
+                    n if n < 2 + sql => (
+                        "SQL/Query".to_owned(),
+                        base + 1,
+                        n64 * 100_000,
+                        n64 * 100_000 + 50_000 + random(40_000),
+                    ),
+                    10 => ("HTTP/GET".to_owned(), base + 1, 15_000_000, 18_000_000),
+                    _ => (
+                        "Template/Render".to_owned(),
+                        base + 1,
+                        n64 * 200_000,
+                        n64 * 200_000 + 60_000,
+                    ),
+                };
+                let span = Span {
+                    trace_id,
+                    span_id: SpanId(base + n64),
+                    parent_id: SpanId(parent),
+                    start: UnixNanos(start + from),
+                    end: UnixNanos(start + to),
+                    operation: Workload::name(&mut work.names, naming, &operation),
+                };
+                let statement = format!(
+                    "SELECT users.id, users.name, users.email FROM users WHERE users.id = {} AND users.kind = 'k{}' LIMIT 1",
+                    random(100),
+                    n
+                );
+                let bytes = |text| TagValue::Str { text: Text::Bytes(text), truncated: false };
+                let mut tags = Vec::new();
+                if operation == "SQL/Query" {
+                    let key = Workload::name(&mut work.names, naming, "db.statement");
+                    tags.push(Tag { key, value: bytes(statement.as_bytes()) });
+                    let key = Workload::name(&mut work.names, naming, "db.record_count");
+                    tags.push(Tag { key, value: TagValue::I64(3) });
+                } else if operation == "HTTP/GET" {
+                    let key = Workload::name(&mut work.names, naming, "url");
+                    tags.push(Tag { key, value: bytes(b"https://api.example.com/v1/things") });
+                }
+                let fit = Encoder::new(&mut buffer).span(&span, tags.into_iter()).unwrap();
+                work.bytes.extend_from_slice(&buffer[..fit.len]);
+            }
+        }
+        work
+    }
+
+    /// Feeds everything, a drain round every hundred requests.
+    fn run(&self, engine: &mut Engine, now: UnixNanos) {
+        let mut rest = &self.bytes[..];
+        let mut records = 0;
+        while !rest.is_empty() {
+            let (record, len) = decode(rest).unwrap();
+            if let Some(record) = record {
+                engine.ingest(&record, &self.names, now);
+            }
+            rest = &rest[len..];
+            records += 1;
+            if records % (100 * (SPANS + 1)) == 0 {
+                engine.end_round(now);
+            }
+        }
+        engine.end_round(now);
+        engine.end_round(now);
+    }
+
+    /// Decoding alone, for comparison.
+    fn decode(&self) -> u64 {
+        let mut rest = &self.bytes[..];
+        let mut sum = 0;
+        while !rest.is_empty() {
+            let (record, len) = decode(rest).unwrap();
+            if let Some(scoutcore::record::Record::Span(span, tags)) = record {
+                sum += span.start.0 + tags.map(|tag| u64::from(tag.key.is_empty())).sum::<u64>();
+            }
+            rest = &rest[len..];
+        }
+        sum
+    }
+}
+
+fn median(mut samples: Vec<f64>) -> (f64, f64) {
+    samples.sort_by(f64::total_cmp);
+    (samples[samples.len() / 2], samples[0])
+}
+
+fn measure(rounds: usize, mut run: impl FnMut() -> f64) -> (f64, f64) {
+    run();
+    median((0..rounds).map(|_| run()).collect())
+}
+
+fn main() {
+    let requests = 4000;
+    let spans = (requests * SPANS) as f64;
+    println!(
+        "{:<58} {:>8} {:>8}",
+        "ns a span, record to minute (decode included)", "median", "min"
+    );
+    for (label, endpoints, sql, naming) in [
+        ("interned names, 4 of 11 SQL, 20 endpoints", 20, 4, Naming::Interned),
+        ("inline names, 4 of 11 SQL, 20 endpoints", 20, 4, Naming::Inline),
+        ("interned names, no SQL, 20 endpoints", 20, 0, Naming::Interned),
+        ("interned names, 8 of 11 SQL, 20 endpoints", 20, 8, Naming::Interned),
+        ("interned names, 4 of 11 SQL, 1000 endpoints", 1000, 4, Naming::Interned),
+    ] {
+        let work = Workload::new(requests, endpoints, sql, naming);
+        // Passes repeat trace ids, so the engine must have forgotten them in between.
+        let config = EngineConfig { max_recent_requests: 1000, ..EngineConfig::default() };
+        let mut engine = Engine::new(config, [5, 6], UnixNanos(T0));
+        let mut round = 0;
+        let (median, min) = measure(15, || {
+            round += 1;
+            let now = UnixNanos(T0 + 30_000_000_000);
+            let start = Instant::now();
+            work.run(&mut engine, now);
+            let nanos = start.elapsed().as_nanos() as f64 / spans;
+            assert_eq!(engine.stats().spans_late, 0);
+            if round % 5 == 0 {
+                engine.take_all(now);
+            }
+            nanos
+        });
+        println!("{label:<58} {median:>8.1} {min:>8.1}");
+        let (median, min) = measure(15, || {
+            let start = Instant::now();
+            black_box(work.decode());
+            start.elapsed().as_nanos() as f64 / spans
+        });
+        println!("{:<58} {median:>8.1} {min:>8.1}", "  of which decoding");
+    }
+    period(requests);
+    histogram();
+}
+
+fn period(requests: usize) {
+    let work = Workload::new(requests, 200, 4, Naming::Interned);
+    let now = UnixNanos(T0 + 30_000_000_000);
+    let mut engine = Engine::new(EngineConfig::default(), [5, 6], UnixNanos(T0));
+    work.run(&mut engine, now);
+    let start = Instant::now();
+    let period = engine.take_all(now).remove(0);
+    let frozen = start.elapsed();
+    let start = Instant::now();
+    let json = checkin(&period, &Metadata::default());
+    println!(
+        "200 endpoints: freeze {:.2} ms, check-in {:.2} ms, {} KiB",
+        frozen.as_secs_f64() * 1e3,
+        start.elapsed().as_secs_f64() * 1e3,
+        json.len() / 1024
+    );
+    let start = Instant::now();
+    let mut merged = period.clone();
+    let cloned = start.elapsed();
+    let start = Instant::now();
+    merged.merge(period);
+    println!(
+        "merge {:.2} ms (clone {:.2} ms)",
+        start.elapsed().as_secs_f64() * 1e3,
+        cloned.as_secs_f64() * 1e3
+    );
+}
+
+fn histogram() {
+    let values: Vec<u64> = (0..1024_u64).map(|n| 1_000_000 + n * n * 977).collect();
+    let mut one = Histogram::default();
+    let (median, _) = measure(15, || {
+        let start = Instant::now();
+        values.iter().for_each(|value| one.record(*value));
+        start.elapsed().as_nanos() as f64 / values.len() as f64
+    });
+    println!("histogram insert, stored form: {median:.2} ns");
+    for n in [1, 1000] {
+        let mut live = vec![LiveHistogram::default(); n];
+        let mut order: Vec<usize> = (0..values.len()).map(|at| at * 7919 % n).collect();
+        order.rotate_left(3);
+        let (median, min) = measure(101, || {
+            let start = Instant::now();
+            for (value, at) in values.iter().zip(&order) {
+                live[*at].record(*value);
+            }
+            start.elapsed().as_nanos() as f64 / values.len() as f64
+        });
+        println!("histogram insert, live, {n} of them: {median:.2} ns (min {min:.2})");
+    }
+}

@@ -1,2 +1,0 @@
-//! The SQL engine as this module uses it.
-pub use crate::sql::{Dialect, Memo, Naming, Statement};
