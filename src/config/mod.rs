@@ -15,7 +15,35 @@ pub use keys::{KEYS, Key, Kind};
 pub use secret::Secret;
 pub use settings::{OptionsError, Setting, Settings, Source};
 
-/// The table of keys as Markdown: the body of `docs/configuration.md`.
+const INTRODUCTION: &str = "\
+# Configuration
+
+Every key can be given in the options of `scout_start`, as JSON, and in the environment. The
+environment wins over the options, the options over the defaults. The environment is read once, at
+the start; blank variables count as unset. In the environment, a list is separated by commas or
+written as a JSON array. An unknown option or a bad value is an error that says what is allowed.
+
+Generated from `src/config/keys.rs`: `make docs` writes it.
+
+";
+
+const DURABILITY: &str = "
+## Durability
+
+| level | survives | what is there |
+|---|---|---|
+| memory | nothing | records that the background thread has not taken yet: at most a second's |
+| fsynced | the machine | minutes that are over, and everything before a flush that returned `SCOUT_OK` or `SCOUT_SPOOLED` |
+
+`scout_diagnose` names the level in force and the directories in use.
+";
+
+/// The body of `docs/configuration.md`.
+pub fn document() -> String {
+    [INTRODUCTION, &markdown(), DURABILITY].concat()
+}
+
+/// The table of keys as Markdown.
 pub fn markdown() -> String {
     let mut text =
         String::from("| key | environment | type | default | meaning |\n|---|---|---|---|---|\n");

@@ -24,8 +24,8 @@ fn counters(core: &Core) -> Map<String, Value> {
     add("records_dropped_no_room", get(&recorder.dropped_no_room));
     add("records_refused_reentrant", get(&recorder.refused_reentrant));
     add("records_unreadable", get(&recorder.unreadable));
-    add("strings_cut", get(&recorder.strings_cut));
-    add("tags_dropped", get(&recorder.tags_dropped));
+    add("recorder_strings_cut", get(&recorder.strings_cut));
+    add("recorder_tags_dropped", get(&recorder.tags_dropped));
     add("recorder_segments", get(&recorder.segments));
     add("names_interned", core.recorder.names.highest().0.into());
     let in_calls = PANICS_IN_CALLS.load(Ordering::Relaxed);

@@ -1,7 +1,5 @@
 use super::layout::tag_type;
-use super::layout::{
-    INLINE, Kind, MAX_RECORD, MAX_STRING, MAX_TAGS, TAG, TAG_TRUNCATED, VERSION,
-};
+use super::layout::{INLINE, Kind, MAX_RECORD, MAX_STRING, MAX_TAGS, TAG, TAG_TRUNCATED, VERSION};
 use super::{
     AppEvent, ErrorEvent, Metric, NameDefinition, Record, RequestTags, Span, Tag, TagValue, Text,
 };
