@@ -65,9 +65,10 @@ impl Engine {
             self.report_errors(request, None, minutes, now);
             return dropped(Fate::WithoutScope);
         };
-        let (op, is_job) = request.rows.get(scope as usize).map_or((OpId(0), false), |row| {
-            (row.op, self.operations.info(row.op).kind == SpanKind::Job)
-        });
+        let (op, is_job) = request
+            .rows
+            .get(scope as usize)
+            .map_or((OpId(0), false), |row| (row.op, row.kind == SpanKind::Job));
         let mut facts = Facts::read(request, &self.keys, start);
         let op = self.renamed(request, op, facts.rename);
         let path = request_text(request, facts.path);
@@ -126,7 +127,7 @@ impl Engine {
 
     /// The row that names the request: the first `Controller/` or `Job/`, depth first.
     fn scope_of(&self, request: &Request) -> Option<u32> {
-        let is_scope = |row: &SpanRow| self.operations.info(row.op).kind.is_scope();
+        let is_scope = |row: &SpanRow| row.kind.is_scope();
         match request.scopes {
             0 => None,
             1 => request.rows.iter().position(is_scope).map(|at| at as u32),
@@ -157,7 +158,7 @@ impl Engine {
     fn queue_of(&mut self, request: &Request, tag: Option<StoredValue>) -> u32 {
         let mut queue = request_text(request, tag);
         if queue.is_empty() {
-            let of_queue = |row: &&SpanRow| self.operations.info(row.op).kind == SpanKind::Queue;
+            let of_queue = |row: &&SpanRow| row.kind == SpanKind::Queue;
             let row = request.rows.iter().filter(of_queue).min_by_key(|row| (row.start, row.id));
             queue = row.map_or(b"default", |row| split(self.operations.text(row.op)).1.as_bytes());
         }
@@ -183,7 +184,6 @@ impl Engine {
             request: self.request,
         };
         for (at, (row, exclusive)) in self.tree.exclusive(&request.rows).enumerate() {
-            let info = self.operations.info(row.op);
             if at as u32 == scope {
                 if let Some(endpoint) = groups.live.endpoints.get_mut(endpoint as usize) {
                     endpoint.own.record(row.duration, exclusive);
@@ -191,10 +191,10 @@ impl Engine {
             } else {
                 let mut calls = CallStats::default();
                 calls.record_scoped(row.duration, exclusive);
-                let job = job.filter(|_| info.kind.is_job_layer());
-                groups.live.layer(endpoint, job, info.layer, &calls, groups.stats);
+                let job = job.filter(|_| row.kind.is_job_layer());
+                groups.live.layer(endpoint, job, row.layer, &calls, groups.stats);
             }
-            if let Some(group) = groups.count(request, row, info.kind) {
+            if let Some(group) = groups.count(request, row, row.kind) {
                 self.touched.push(group);
             }
         }
@@ -238,7 +238,6 @@ impl Engine {
 
     /// Counts one span that came after its request was complete.
     pub(super) fn count_late(&mut self, minute: Minute, op: OpId, late: &Request, row: &SpanRow) {
-        let info = self.operations.info(row.op);
         let mut minutes = std::mem::take(&mut self.minutes);
         if let Some(live) = self.minute(&mut minutes, minute) {
             live.counts.spans += 1;
@@ -246,7 +245,7 @@ impl Engine {
             let endpoint = live.endpoint(op, &self.operations, &mut self.stats);
             let mut calls = CallStats::default();
             calls.record_scoped(row.duration, row.duration);
-            live.layer(endpoint, None, info.layer, &calls, &mut self.stats);
+            live.layer(endpoint, None, row.layer, &calls, &mut self.stats);
             Groups {
                 operations: &self.operations,
                 keys: &self.keys,
@@ -255,7 +254,7 @@ impl Engine {
                 endpoint,
                 request: LATE,
             }
-            .count(late, row, info.kind);
+            .count(late, row, row.kind);
         }
         self.minutes = minutes;
     }

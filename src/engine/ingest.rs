@@ -74,6 +74,8 @@ impl Engine {
             start: span.start.0,
             duration: span.end.since(span.start).0,
             op,
+            kind: info.kind,
+            layer: info.layer,
             subject: Subject::None,
             tags: 0,
             n_tags: 0,

@@ -46,6 +46,7 @@ pub use period::{
     Application, HostKey, HostStats, JobKey, JobStats, MetricKey, NPlusOne, Period, PeriodCounts,
     QueryKey, QueryStats, StatementKey, StatementStats,
 };
+pub use rules::{parse_sample_rate, parse_sample_rule};
 pub use scored_set::{Scored, ScoredSet};
 pub use stats::EngineStats;
 pub use trace::{Frame, Repetition, Scalar, SlowTrace, SpanDetail, TraceMetric, TraceSpan};
@@ -249,8 +250,7 @@ impl Engine {
             .each_open()
             .take(MAX_TOLD)
             .map(|request| {
-                let scope =
-                    request.rows.iter().find(|row| self.operations.info(row.op).kind.is_scope());
+                let scope = request.rows.iter().find(|row| row.kind.is_scope());
                 let longest = request.rows.iter().max_by_key(|row| row.duration);
                 let text = |row: Option<&request::SpanRow>| {
                     row.map_or(String::new(), |row| self.operations.text(row.op).to_owned())

@@ -143,7 +143,7 @@ impl Operations {
                 };
                 let hint = self.by_name.get(id.0 as usize).copied().unwrap_or(0);
                 if let Some(symbol) = hint.checked_sub(1)
-                    && self.symbols.text(symbol) == name
+                    && self.symbols.is(symbol, name)
                 {
                     let op = OpId(symbol);
                     self.count_use(op);

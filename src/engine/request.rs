@@ -1,7 +1,7 @@
 use super::calls::CallStats;
 use super::hash::KeyedHash;
 use super::histogram::LiveHistogram;
-use super::operation::OpId;
+use super::operation::{OpId, SpanKind, TypeId};
 use super::tag::{StoredTag, StoredValue, TagStore};
 use crate::engine::Scalar;
 use crate::model::{SpanId, TraceId, UnixNanos};
@@ -18,6 +18,9 @@ pub(crate) struct SpanRow {
     /// Zero where the end lay before the start.
     pub duration: u64,
     pub op: OpId,
+    /// As the operation's, here so that counting needs no look at the table.
+    pub kind: SpanKind,
+    pub layer: TypeId,
     pub subject: Subject,
     /// Where its tags begin in the request's store ...
     pub tags: u32,
@@ -166,16 +169,19 @@ impl Request {
         number.is_finite().then_some(number)
     }
 
-    /// A stored value read as a truth value: `true`, `"true"`, `1` and the like.
+    /// A stored value read as a truth value; text as [`truth_of`] has it.
     pub(crate) fn truth(&self, value: StoredValue) -> bool {
         match value {
             StoredValue::Bool(value) => value,
             StoredValue::I64(value) => value != 0,
             StoredValue::F64(value) => value != 0.0,
-            StoredValue::Str { at, len } => {
-                let text = self.store.text(at, len);
-                ![&b""[..], b"0", b"false", b"no"].iter().any(|no| text.eq_ignore_ascii_case(no))
-            }
+            StoredValue::Str { at, len } => truth_of(self.store.text(at, len)),
         }
     }
+}
+
+/// Text is true unless it is empty, `f` or `false`: as the Ruby agent reads it.
+pub(crate) fn truth_of(text: &[u8]) -> bool {
+    let text = text.trim_ascii();
+    ![&b""[..], b"f", b"false"].iter().any(|no| text.eq_ignore_ascii_case(no))
 }

@@ -52,6 +52,7 @@ impl Engine {
         let context =
             Context::read(request, &self.keys, &self.filter, self.config.collect_remote_ip);
         let row_of = |at: u32| request.rows.get(at as usize);
+        let allocations = |at: u32| row_of(at).and_then(|row| shown.allocations(row)).unwrap_or(0);
         let queue = counting.queue.map(|queue| {
             if queue == OTHER_QUEUE { OTHER } else { self.queues.text(queue) }.to_owned()
         });
@@ -64,13 +65,14 @@ impl Engine {
             end: counting.end,
             scope_total: row_of(counting.scope).map_or(0, |row| row.duration),
             scope_exclusive: self.tree.exclusive_of(&request.rows, counting.scope),
-            since_startup: counting.start.since(self.started).0,
+            since_startup: counting.end.since(self.started).0,
             context: context.extra,
             user: context.user,
             score,
             // Shrinking is no news, and not this request's doing.
             mem_delta: facts.mem_delta.unwrap_or(0.0).max(0.0),
-            allocations: row_of(counting.root).and_then(|row| shown.allocations(row)).unwrap_or(0),
+            allocations: allocations(counting.root),
+            scope_allocations: allocations(counting.scope),
             hostname: self.hostname.clone(),
             git_sha: self.git_sha.clone(),
             truncated_metrics: detail.truncated_metrics,

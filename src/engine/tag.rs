@@ -125,7 +125,7 @@ impl TagKeys {
                 let name = names.name(id)?;
                 let hint = self.by_name.get(id.0 as usize).copied().unwrap_or(0);
                 if let Some(symbol) = hint.checked_sub(1)
-                    && self.symbols.text(symbol) == name
+                    && self.symbols.is(symbol, name)
                 {
                     return Some(KeyId(symbol));
                 }

@@ -1,2 +1,4 @@
 mod assembly;
+mod golden_checkin;
+mod golden_pipeline;
 mod support;
