@@ -209,13 +209,17 @@ impl Engine {
                 })
                 .collect(),
         };
-        let at = if record.trace_id.is_none() { None } else { self.requests.find(record.trace_id) };
-        let open = at.and_then(|at| self.requests.state(at));
-        match open {
+        // An error may well be the first that is heard of its request.
+        let at = if record.trace_id.is_none() {
+            None
+        } else {
+            self.place(record.trace_id, now).ok()
+        };
+        match at.and_then(|at| self.requests.state(at)) {
             Some(State::Open(request)) if request.errors.len() < MAX_REQUEST_ERRORS => {
                 request.errors.push(error);
             }
-            // Of a request that is complete, unknown or full: it stands by itself.
+            // Of no request, of a complete one, or one error more than it keeps.
             _ => self.report_alone(record.trace_id, &error, now),
         }
     }

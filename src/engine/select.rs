@@ -25,7 +25,10 @@ impl Engine {
         };
         let set = if counting.is_job { &mut live.slow_jobs } else { &mut live.slow_requests };
         let total = counting.end.since(counting.start).0;
-        let Some(score) = self.scorer.score(counting.op, total, now, set.threshold(name)) else {
+        let threshold = set.threshold(name);
+        let score = self.scorer.score(counting.op, total, now, threshold);
+        let Some(score) = score.filter(|score| threshold.is_none_or(|least| *score >= least))
+        else {
             return;
         };
         // Only now: ids as text are made for candidates alone.

@@ -1,7 +1,7 @@
 //! The engine beside the model, and the laws of merging, over random request forests.
 use super::model::{Figures, RequestFacts, STATEMENTS};
 use super::support::*;
-use crate::engine::{Engine, EngineConfig, MetricKey, Period};
+use crate::engine::{Engine, MetricKey, Period};
 use crate::model::Minute;
 use proptest::prelude::*;
 
