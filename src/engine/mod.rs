@@ -4,6 +4,7 @@
 //! [`EngineStats`] when it bites. `docs/engine.md` has the rules and where they come from.
 
 mod backtrace;
+mod call_group;
 mod calls;
 mod config;
 mod count;
@@ -11,6 +12,7 @@ mod error;
 mod facts;
 mod filter;
 mod freeze;
+mod groups;
 mod hash;
 mod histogram;
 mod ingest;
@@ -30,6 +32,7 @@ mod select;
 mod stats;
 mod symbols;
 mod tag;
+mod tag_reader;
 #[cfg(test)]
 mod tests;
 mod trace;

@@ -1,5 +1,5 @@
 use super::Engine;
-use super::count::{Counting, request_text};
+use super::count::Counting;
 use super::facts::{Context, Facts};
 use super::live::{LiveMinute, OTHER_QUEUE};
 use super::operation::OTHER;
@@ -87,7 +87,7 @@ impl Engine {
 
     /// The request's address as configured.
     pub(super) fn shown_uri(&self, request: &Request, facts: &Facts) -> String {
-        let path = String::from_utf8_lossy(request_text(request, facts.path));
+        let path = String::from_utf8_lossy(request.text(facts.path));
         uri::report(&path, self.config.uri_reporting, &self.filter)
     }
 }
