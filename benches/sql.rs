@@ -29,10 +29,16 @@ struct Statement {
 fn corpus() -> Vec<Statement> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/vectors/sql/corpus.json");
     let Ok(text) = std::fs::read_to_string(path) else {
-        println!("SKIPPED: corpus.json is not in ../shared/vectors/sql; three statements stand in for it");
-        return ["SELECT * FROM users WHERE id = 1", "UPDATE users SET name = 'x' WHERE id = 2", "COMMIT"]
-            .map(|sql| Statement { dialect: Dialect::Postgres, sql: sql.to_owned() })
-            .into();
+        println!(
+            "SKIPPED: corpus.json is not in ../shared/vectors/sql; three statements stand in for it"
+        );
+        return [
+            "SELECT * FROM users WHERE id = 1",
+            "UPDATE users SET name = 'x' WHERE id = 2",
+            "COMMIT",
+        ]
+        .map(|sql| Statement { dialect: Dialect::Postgres, sql: sql.to_owned() })
+        .into();
     };
     let cases: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
     cases
@@ -115,13 +121,23 @@ fn parse(statement: &Statement) -> usize {
 /// The statements of the speed budget for long texts.
 fn long_texts() -> Vec<(&'static str, String)> {
     let ids: Vec<String> = (0..6_000).map(|n| (1_000_000 + n * 37).to_string()).collect();
-    let rows: Vec<String> = (0..1_500).map(|n| format!("({n}, 'name of number {n}', 12.50, NULL)")).collect();
+    let rows: Vec<String> =
+        (0..1_500).map(|n| format!("({n}, 'name of number {n}', 12.50, NULL)")).collect();
     let names: Vec<String> = (0..4_000).map(|n| format!("'user{n}@host'")).collect();
     vec![
         ("IN list of 6,000 ids", format!("SELECT * FROM users WHERE id IN ({})", ids.join(", "))),
-        ("IN list of 4,000 strings", format!("SELECT * FROM users WHERE email IN ({})", names.join(","))),
-        ("INSERT of 1,500 rows", format!("INSERT INTO users (id, name, price, note) VALUES {}", rows.join(", "))),
-        ("60 KB string literal", format!("UPDATE documents SET body = '{}' WHERE id = 7", "lorem ipsum ".repeat(5_000))),
+        (
+            "IN list of 4,000 strings",
+            format!("SELECT * FROM users WHERE email IN ({})", names.join(",")),
+        ),
+        (
+            "INSERT of 1,500 rows",
+            format!("INSERT INTO users (id, name, price, note) VALUES {}", rows.join(", ")),
+        ),
+        (
+            "60 KB string literal",
+            format!("UPDATE documents SET body = '{}' WHERE id = 7", "lorem ipsum ".repeat(5_000)),
+        ),
         ("60 KB comment", format!("SELECT 1 /* {} */ FROM users", "lorem ipsum ".repeat(5_000))),
         ("60 KB of arguments", format!("SELECT f({})", ids.join(", "))),
         ("60 KB of columns", format!("SELECT {} FROM users", "users.column_name, ".repeat(3_100))),
@@ -138,9 +154,19 @@ fn count(name: &str) {
         for s in &short {
             match name {
                 "nothing" => let_go(black_box(s.sql.as_bytes())),
-                "sanitize" => let_go(black_box(sanitize(&mut scratch, s.sql.as_bytes(), s.dialect, false).len())),
-                "summarize" => let_go(black_box(summarize(&mut scratch, s.sql.as_bytes(), s.dialect, false).len())),
-                "analyse" => let_go(black_box(analyse(&mut scratch, s.sql.as_bytes(), s.dialect, false, Naming::Model))),
+                "sanitize" => let_go(black_box(
+                    sanitize(&mut scratch, s.sql.as_bytes(), s.dialect, false).len(),
+                )),
+                "summarize" => let_go(black_box(
+                    summarize(&mut scratch, s.sql.as_bytes(), s.dialect, false).len(),
+                )),
+                "analyse" => let_go(black_box(analyse(
+                    &mut scratch,
+                    s.sql.as_bytes(),
+                    s.dialect,
+                    false,
+                    Naming::Model,
+                ))),
                 "memo" => let_go(black_box(memo.get(s.sql.as_bytes(), s.dialect, false))),
                 "tokenize" => let_go(black_box(tokenize(s))),
                 other => panic!("no case {other}"),
@@ -158,7 +184,11 @@ fn main() {
     let corpus = corpus();
     let short: Vec<&Statement> = corpus.iter().filter(|s| s.sql.len() < 1_024).collect();
     let bytes: usize = short.iter().map(|s| s.sql.len()).sum();
-    println!("corpus: {} statements under 1 KB, {} bytes each on average", short.len(), bytes / short.len());
+    println!(
+        "corpus: {} statements under 1 KB, {} bytes each on average",
+        short.len(),
+        bytes / short.len()
+    );
 
     let mut scratch = Scratch::default();
     let mut memo = Memo::new(1_024, [0x9E37, 0x79B9], Naming::Model);
@@ -166,11 +196,38 @@ fn main() {
     let mut cases: Vec<(&str, Box<dyn FnMut(&Statement)>)> = Vec::new();
     let mut other = Scratch::default();
     let mut third = Scratch::default();
-    cases.push(("sanitize", Box::new(move |s| let_go(black_box(sanitize(&mut scratch, s.sql.as_bytes(), s.dialect, false).len())))));
-    cases.push(("summarize", Box::new(move |s| let_go(black_box(summarize(&mut other, s.sql.as_bytes(), s.dialect, false).len())))));
-    cases.push(("analyse (everything)", Box::new(move |s| let_go(black_box(analyse(&mut third, s.sql.as_bytes(), s.dialect, false, Naming::Model))))));
-    cases.push(("memo hit", Box::new(move |s| let_go(black_box(memo.get(s.sql.as_bytes(), s.dialect, false))))));
-    cases.push(("regex chain, as the Ruby agent's", Box::new(move |s| let_go(black_box(chain.sanitize(&s.sql))))));
+    cases.push((
+        "sanitize",
+        Box::new(move |s| {
+            let_go(black_box(sanitize(&mut scratch, s.sql.as_bytes(), s.dialect, false).len()))
+        }),
+    ));
+    cases.push((
+        "summarize",
+        Box::new(move |s| {
+            let_go(black_box(summarize(&mut other, s.sql.as_bytes(), s.dialect, false).len()))
+        }),
+    ));
+    cases.push((
+        "analyse (everything)",
+        Box::new(move |s| {
+            let_go(black_box(analyse(
+                &mut third,
+                s.sql.as_bytes(),
+                s.dialect,
+                false,
+                Naming::Model,
+            )))
+        }),
+    ));
+    cases.push((
+        "memo hit",
+        Box::new(move |s| let_go(black_box(memo.get(s.sql.as_bytes(), s.dialect, false)))),
+    ));
+    cases.push((
+        "regex chain, as the Ruby agent's",
+        Box::new(move |s| let_go(black_box(chain.sanitize(&s.sql)))),
+    ));
     cases.push(("sqlparser tokenizer", Box::new(|s| let_go(black_box(tokenize(s))))));
     cases.push(("sqlparser parser", Box::new(|s| let_go(black_box(parse(s))))));
 
@@ -190,7 +247,11 @@ fn main() {
     println!("\n{:<36} {:>12} {:>12}", "long statements", "median", "throughput");
     let mut scratch = Scratch::default();
     for (name, sql) in long_texts() {
-        let time = median(|| let_go(black_box(sanitize(&mut scratch, sql.as_bytes(), Dialect::Postgres, false).len())));
+        let time = median(|| {
+            let_go(black_box(
+                sanitize(&mut scratch, sql.as_bytes(), Dialect::Postgres, false).len(),
+            ))
+        });
         println!("{name:<36} {:>9.1} us {:>7.2} GB/s", time / 1e3, sql.len() as f64 / time);
     }
 }

@@ -4,8 +4,16 @@
 //! Dependencies between these modules point down only; `docs/ARCHITECTURE.md` has the rules.
 #![deny(unsafe_op_in_unsafe_fn)]
 
+pub mod agent;
+pub mod config;
+pub mod core;
+pub mod delivery;
 pub mod engine;
+pub mod ffi;
 pub mod model;
 pub mod payload;
 pub mod record;
+pub mod recorder;
+pub mod spool;
 pub mod sql;
+pub mod sys;

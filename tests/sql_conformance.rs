@@ -13,7 +13,7 @@ mod sql_common;
 use scoutcore::sql::{
     Dialect, Naming, Profile, Scratch, Whitespace, analyse, outline, render, summarize,
 };
-use sql_common::{check, text, vectors};
+use sql_common::{check, key, text, vectors};
 
 const KEEP: Profile = Profile {
     whitespace: Whitespace::Keep,
@@ -84,7 +84,7 @@ fn otel_java() {
             text_count += 1;
             let shown = render(&mut scratch, sql.as_bytes(), dialect, profile);
             if shown != wanted {
-                texts.push((sql.to_owned(), format!("{wanted:?}\n    {shown:?}")));
+                texts.push((key(sql), format!("{sql:?}\n    {wanted:?}\n    {shown:?}")));
             }
         }
         if case["disabled_upstream"] != serde_json::Value::Bool(true) {
@@ -92,7 +92,7 @@ fn otel_java() {
             let summary = summarize(&mut scratch, sql.as_bytes(), dialect, false);
             let wanted = expected["summary"].as_str().unwrap_or_default();
             if summary != wanted {
-                summaries.push((sql.to_owned(), format!("{wanted:?}\n    {summary:?}")));
+                summaries.push((key(sql), format!("{sql:?}\n    {wanted:?}\n    {summary:?}")));
             }
         }
     }
@@ -104,31 +104,25 @@ fn otel_java() {
         text_count,
         &texts,
         &[
-            ("GRANT SELECT ON users TO admin /* PASSWORD Password1 */", COMMENT),
-            ("SELECT -- comment", COMMENT),
-            ("select col /* from table2 */ from table", COMMENT),
-            ("/* update comment */ select * from table1", COMMENT),
-            ("select /*((*/abc from table", COMMENT),
-            ("/* update comment */ from table1", COMMENT),
-            ("update /*table", COMMENT),
-            ("/* comment only */", COMMENT),
-            (
-                "-- This query will DELETE old records\nSELECT * FROM users WHERE active = 1",
-                COMMENT,
-            ),
-            ("--This query will DELETE old records\nSELECT * FROM users WHERE active = 1", COMMENT),
-            ("SELECT --83", COMMENT),
-            ("SELECT * FROM \"TABLE\"", DOUBLE),
-            ("SELECT x, y, z FROM \"schema table\"", DOUBLE),
-            ("insert into \"db table\" where lalala", DOUBLE),
-            ("delete from \"my table\" where something something", DOUBLE),
-            ("update \"my table\" set answer=42", DOUBLE),
-            ("merge into \"my table\"", DOUBLE),
-            ("SELECT 123-45-6789", "arithmetic keeps its operators"),
-            (
-                "and now for something completely different",
-                "what does not begin with a verb is masked whole",
-            ),
+            ("6b2f2bef", COMMENT),
+            ("0c1203ec", COMMENT),
+            ("f1d4f363", COMMENT),
+            ("85a3d88c", COMMENT),
+            ("521ab2e9", COMMENT),
+            ("a12096b4", COMMENT),
+            ("e7f3a773", COMMENT),
+            ("1d64c358", COMMENT),
+            ("0c959e64", COMMENT),
+            ("ddcf121e", COMMENT),
+            ("8151bf60", COMMENT),
+            ("e56e4c91", DOUBLE),
+            ("05bbb247", DOUBLE),
+            ("d2b6d5ee", DOUBLE),
+            ("8bbb55b7", DOUBLE),
+            ("8f8f2161", DOUBLE),
+            ("5cc058e7", DOUBLE),
+            ("9fdb0132", "arithmetic keeps its operators"),
+            ("e2dd2b0a", "what does not begin with a verb is masked whole"),
         ],
     );
 }
@@ -187,14 +181,14 @@ fn new_relic_parsing() {
             (target, _) => unquoted(target).rsplit('.').next().map(str::to_owned),
         };
         if verb != text(case, "operation") || table.as_deref() != case["table"].as_str() {
-            failures.push((sql.to_owned(), format!("{case}\n    {verb} {table:?}")));
+            failures.push((key(sql), format!("{case}\n    {verb} {table:?}")));
         }
     }
     check(
         "New Relic parsing",
         cases.len(),
         &failures,
-        &[("    \tUPDATE 'abc' SET ffrom='iinto'", "a string literal is never a table")],
+        &[("b1609f85", "a string literal is never a table")],
     );
 }
 
@@ -226,7 +220,6 @@ fn new_relic_obfuscation() {
         }
     }
     const OPEN: &str = "unterminated: theirs gives up on the whole statement, ours masks from the first literal on";
-    const BACKSLASH: &str = "theirs reads a backslash as an escape in a dialect that has none; nothing of the literals is shown";
     check(
         "New Relic obfuscation",
         total,
@@ -238,10 +231,6 @@ fn new_relic_obfuscation() {
             ("malformed/unterminated_single_quoted_string oracle", OPEN),
             ("malformed/unterminated_single_quoted_string cassandra", OPEN),
             ("malformed/unterminated_single_quoted_string sqlite", OPEN),
-            ("end_of_string_backslash_and_line_comment_with_quite postgres", BACKSLASH),
-            ("end_of_string_backslash_and_line_comment_with_quite oracle", BACKSLASH),
-            ("end_of_string_backslash_and_line_comment_with_quite cassandra", BACKSLASH),
-            ("end_of_string_backslash_and_line_comment_with_quite sqlite", BACKSLASH),
             (
                 "escape_string_constants.postgres postgres",
                 "theirs keeps the prefix of E'...', ours masks the literal with its prefix",
@@ -280,7 +269,7 @@ fn scout_metric_names() {
         };
         if name != text(case, "expected") {
             failures.push((
-                sql.to_owned(),
+                key(sql),
                 format!("{:?}\n    {name:?} {statement:?}", text(case, "expected")),
             ));
         }

@@ -34,7 +34,7 @@ const MAX_PERCENTILE: f64 = 1.4;
 
 /// Longer requests score higher, but not in proportion.
 pub(crate) fn speed(seconds: f64) -> f64 {
-    seconds.ln_1p() * SPEED
+    libm::log1p(seconds) * SPEED
 }
 
 /// Typical and extreme requests score higher than those between; `percent` is 0 to 100.

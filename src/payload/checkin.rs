@@ -47,6 +47,7 @@ struct ShownMetadata<'a> {
     agent_pid: u32,
     platform: &'a str,
     payload_version: u32,
+    app_name: &'a str,
 }
 
 #[derive(Serialize)]
@@ -139,6 +140,7 @@ impl<'a> Payload<'a> {
                 agent_pid: metadata.agent_pid,
                 platform: metadata.platform_of(period),
                 payload_version: 2,
+                app_name: &metadata.app_name,
             },
             metrics: period
                 .metrics

@@ -3,6 +3,8 @@ use crate::engine::Period;
 /// What a payload says about its sender.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metadata {
+    /// The application's name: in a service's URL it is known, in a file it would be lost.
+    pub app_name: String,
     /// The application's directory.
     pub app_root: String,
     /// Sixteen random letters: the same for each attempt to deliver one payload, so that a

@@ -1,5 +1,5 @@
 use super::layout::tag_type;
-use super::layout::{INLINE, Kind, MAX_RECORD, MAX_TAGS, TAG, TAG_TRUNCATED, VERSION};
+use super::layout::{INLINE, Kind, MAX_RECORD, MAX_STRING, MAX_TAGS, TAG, TAG_TRUNCATED, VERSION};
 use super::{
     AppEvent, ErrorEvent, Metric, NameDefinition, Record, RequestTags, Span, Tag, TagValue, Text,
 };
@@ -32,6 +32,8 @@ pub enum FormatErrorKind {
     UnknownTagType(u8),
     /// The strings do not fit the record.
     StringsOverrun,
+    /// A string is longer than [`MAX_STRING`].
+    StringTooLong(usize),
     /// An interned id that the core never gave out.
     UnknownName(u32),
     /// A span or request without a trace id, or a span without an id.
@@ -52,6 +54,9 @@ impl fmt::Display for FormatError {
             K::TooManyTags(n) => write!(f, "{n} tags, at most {MAX_TAGS} are allowed")?,
             K::UnknownTagType(t) => write!(f, "unknown tag type {t}, use 1 to 4")?,
             K::StringsOverrun => write!(f, "string lengths exceed the record")?,
+            K::StringTooLong(len) => {
+                write!(f, "a string of {len} bytes, at most {MAX_STRING} are allowed")?;
+            }
             K::UnknownName(id) => write!(f, "name id {id} was never interned")?,
             K::MissingId => write!(f, "trace id and span id must not be zero")?,
         }
@@ -150,6 +155,7 @@ pub fn validate(bytes: &[u8], max_name: NameId) -> Result<usize, FormatErrorKind
     let (record, len) = decode(bytes)?;
     let known = |text: Text<'_>| match text {
         Text::Name(id) if id > max_name => Err(K::UnknownName(id.0)),
+        Text::Bytes(text) if text.len() > MAX_STRING => Err(K::StringTooLong(text.len())),
         _ => Ok(()),
     };
     let (tags, n_tags) = match record {
@@ -179,7 +185,11 @@ pub fn validate(bytes: &[u8], max_name: NameId) -> Result<usize, FormatErrorKind
         }
         Some(Record::Event(event)) => {
             known(event.kind)?;
-            known(event.json)?;
+            // JSON may fill the record: cut, it would be none.
+            match event.json {
+                Text::Bytes(_) => {}
+                name => known(name)?,
+            }
             return Ok(len);
         }
         // Definitions are the recorder's own; a caller interns instead.
@@ -209,17 +219,21 @@ impl<'a> Batch<'a> {
         Batch { bytes, offset: 0 }
     }
 
-    /// Gives the next record's bytes, checked by [`validate`]; `None` at the end.
+    /// Gives the next record's bytes, checked by [`validate`]; `None` at the end. Skips padding.
     pub fn next(&mut self, max_name: NameId) -> Result<Option<&'a [u8]>, FormatError> {
-        let rest = self.bytes.get(self.offset..).unwrap_or_default();
-        if rest.is_empty() {
-            return Ok(None);
+        loop {
+            let rest = self.bytes.get(self.offset..).unwrap_or_default();
+            if rest.is_empty() {
+                return Ok(None);
+            }
+            let at = |kind| FormatError { offset: self.offset, kind };
+            let len = validate(rest, max_name).map_err(at)?;
+            let record = rest.get(..len).ok_or(at(FormatErrorKind::Incomplete))?;
+            self.offset += len;
+            if record.get(4) != Some(&(Kind::Padding as u8)) {
+                return Ok(Some(record));
+            }
         }
-        let at = |kind| FormatError { offset: self.offset, kind };
-        let len = validate(rest, max_name).map_err(at)?;
-        let record = rest.get(..len).ok_or(at(FormatErrorKind::Incomplete))?;
-        self.offset += len;
-        Ok(Some(record))
     }
 }
 

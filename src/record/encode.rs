@@ -127,6 +127,14 @@ impl<'o> Encoder<'o> {
         })
     }
 
+    /// A record that is encoded already, and validated.
+    pub fn verbatim(self, record: &[u8]) -> Result<Fit, EncodeError> {
+        let len = record.len();
+        let out = self.out.get_mut(..len).ok_or(EncodeError::NeedsSpace(len))?;
+        out.copy_from_slice(record);
+        Ok(Fit { len, ..Fit::default() })
+    }
+
     #[inline]
     fn write<'a, const FIXED: usize>(
         self,

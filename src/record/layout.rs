@@ -3,7 +3,7 @@
 /// The version every record carries.
 pub const VERSION: u8 = 1;
 /// The largest record, its header included, in bytes: one segment's payload.
-pub const MAX_RECORD: usize = 65_528;
+pub const MAX_RECORD: usize = 65_400;
 /// The longest string in a record other than an event's JSON, in bytes. Longer ones are cut.
 pub const MAX_STRING: usize = 16_384;
 /// The most tags a record carries. More are dropped, from the end.

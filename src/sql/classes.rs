@@ -69,11 +69,8 @@ const fn tables() -> ([First; 256], [u8; 256]) {
     while byte < 256 {
         let b = byte as u8;
         first[byte] = first_of(b);
-        bits[byte] = (if b.is_ascii_alphanumeric() || b == b'_' || b == b'$' {
-            WORD
-        } else {
-            0
-        }) | (if b.is_ascii_hexdigit() { HEX } else { 0 })
+        bits[byte] = (if b.is_ascii_alphanumeric() || b == b'_' || b == b'$' { WORD } else { 0 })
+            | (if b.is_ascii_hexdigit() { HEX } else { 0 })
             | (if b.is_ascii_digit() { DIGIT } else { 0 });
         byte += 1;
     }
@@ -118,18 +115,13 @@ pub(super) fn at(bytes: &[u8], index: usize) -> u8 {
 #[inline]
 pub(super) fn skip_while(bytes: &[u8], from: usize, keep: impl Fn(u8) -> bool) -> usize {
     let rest = bytes.get(from..).unwrap_or_default();
-    from + rest
-        .iter()
-        .position(|&byte| !keep(byte))
-        .unwrap_or(rest.len())
+    from + rest.iter().position(|&byte| !keep(byte)).unwrap_or(rest.len())
 }
 
 /// The character that starts at `index` and its length; an invalid byte is `None` and one byte long.
 pub(super) fn char_at(bytes: &[u8], index: usize) -> (Option<char>, usize) {
     // Four bytes hold any character, and looking no further keeps a long run of them linear.
-    let window = bytes
-        .get(index..(index + 4).min(bytes.len()))
-        .unwrap_or_default();
+    let window = bytes.get(index..(index + 4).min(bytes.len())).unwrap_or_default();
     let valid = match std::str::from_utf8(window) {
         Ok(text) => text,
         Err(error) => window
@@ -137,10 +129,7 @@ pub(super) fn char_at(bytes: &[u8], index: usize) -> (Option<char>, usize) {
             .and_then(|head| std::str::from_utf8(head).ok())
             .unwrap_or(""),
     };
-    valid
-        .chars()
-        .next()
-        .map_or((None, 1), |c| (Some(c), c.len_utf8()))
+    valid.chars().next().map_or((None, 1), |c| (Some(c), c.len_utf8()))
 }
 
 /// Whether a non-ASCII character continues a word: letters, digits, combining marks, and bytes that are no UTF-8

@@ -61,9 +61,7 @@ impl Dialect {
     /// The dialect with this number (its discriminant), for callers that pass ids.
     #[must_use]
     pub fn from_id(id: u32) -> Option<Dialect> {
-        Dialect::ALL
-            .into_iter()
-            .find(|dialect| *dialect as u32 == id)
+        Dialect::ALL.into_iter().find(|dialect| *dialect as u32 == id)
     }
 }
 

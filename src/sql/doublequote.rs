@@ -40,25 +40,13 @@ pub(super) struct Frames {
     target: bool,
 }
 
-const STATEMENT: Frame = Frame {
-    inside: Inside::Query,
-    clause: Kw::None,
-};
+const STATEMENT: Frame = Frame { inside: Inside::Query, clause: Kw::None };
 /// Deeper than any statement goes: nothing is a name there.
-const ABYSS: Frame = Frame {
-    inside: Inside::Other,
-    clause: Kw::None,
-};
+const ABYSS: Frame = Frame { inside: Inside::Other, clause: Kw::None };
 
 impl Frames {
     pub(super) fn new(names: bool, sure: bool) -> Frames {
-        Frames {
-            stack: [STATEMENT; DEPTH],
-            depth: 0,
-            names,
-            sure,
-            target: false,
-        }
+        Frames { stack: [STATEMENT; DEPTH], depth: 0, names, sure, target: false }
     }
 
     fn top(&self) -> Frame {
@@ -98,10 +86,7 @@ impl Frames {
         ) || next.is_punct(b'(') && matches!(previous.kind, Kind::End);
         self.depth = self.depth.saturating_add(1);
         if let Some(frame) = self.stack.get_mut(self.depth) {
-            *frame = Frame {
-                inside: if query { Inside::Query } else { inside },
-                clause: Kw::None,
-            };
+            *frame = Frame { inside: if query { Inside::Query } else { inside }, clause: Kw::None };
         }
     }
 
@@ -139,13 +124,13 @@ impl Frames {
                 self.set_clause(Kw::Into);
                 self.target = true;
             }
-            Kw::Using => self.set_clause(
-                if matches!(verb, Kw::Delete | Kw::Merge) && !next.is_punct(b'(') {
+            Kw::Using => {
+                self.set_clause(if matches!(verb, Kw::Delete | Kw::Merge) && !next.is_punct(b'(') {
                     Kw::From
                 } else {
                     Kw::Using
-                },
-            ),
+                })
+            }
             Kw::As | Kw::Table => {}
             Kw::Select
             | Kw::Set
@@ -196,14 +181,12 @@ impl Frames {
         if !self.names {
             return false;
         }
-        let listed = matches!(
-            top.clause,
-            Kw::Select | Kw::By | Kw::Set | Kw::Returning | Kw::From
-        ) && (previous.is_punct(b',')
-            || matches!(
-                previous.word(),
-                Kw::Select | Kw::Distinct | Kw::By | Kw::Set | Kw::Returning
-            ));
+        let listed = matches!(top.clause, Kw::Select | Kw::By | Kw::Set | Kw::Returning | Kw::From)
+            && (previous.is_punct(b',')
+                || matches!(
+                    previous.word(),
+                    Kw::Select | Kw::Distinct | Kw::By | Kw::Set | Kw::Returning
+                ));
         let compared = comparison(next) && (self.sure || !after.is_name());
         listed || compared || self.sure
     }
@@ -261,10 +244,9 @@ fn value_follows(previous: Token) -> bool {
 fn comparison(token: Token) -> bool {
     match token.kind {
         Kind::Operator => matches!(token.code, b'=' | b'<' | b'>' | b'!' | b'~'),
-        Kind::Word => matches!(
-            token.word(),
-            Kw::Is | Kw::In | Kw::Like | Kw::Ilike | Kw::Between | Kw::Not
-        ),
+        Kind::Word => {
+            matches!(token.word(), Kw::Is | Kw::In | Kw::Like | Kw::Ilike | Kw::Between | Kw::Not)
+        }
         _ => false,
     }
 }
@@ -277,9 +259,8 @@ pub(super) fn are_names(tokens: &[Token]) -> bool {
     let mut tokens = tokens.iter().peekable();
     while let Some(token) = tokens.next() {
         if token.is_punct(b'(') {
-            let query = tokens
-                .peek()
-                .is_some_and(|next| matches!(next.word(), Kw::Select | Kw::With));
+            let query =
+                tokens.peek().is_some_and(|next| matches!(next.word(), Kw::Select | Kw::With));
             queries = queries << 1 | u64::from(query);
         } else if token.is_punct(b')') {
             queries = queries >> 1 | 1 << 63;

@@ -15,10 +15,7 @@ const SIGN: u8 = 3;
 pub(super) fn fingerprint(sql: &[u8], tokens: &[Token], canon: &mut Vec<u8>) -> u64 {
     canon.clear();
     canon.extend_from_slice(VERSION);
-    let shown = tokens
-        .iter()
-        .rposition(|token| !token.is_punct(b';'))
-        .map_or(0, |last| last + 1);
+    let shown = tokens.iter().rposition(|token| !token.is_punct(b';')).map_or(0, |last| last + 1);
     let mut previous = Kw::None;
     for token in tokens.iter().take(shown) {
         match token.fate {
@@ -32,12 +29,7 @@ pub(super) fn fingerprint(sql: &[u8], tokens: &[Token], canon: &mut Vec<u8>) -> 
                 Kind::Word => name(token.bytes(sql), canon),
                 Kind::Quoted => {
                     let bytes = token.bytes(sql);
-                    name(
-                        bytes
-                            .get(1..bytes.len().saturating_sub(1))
-                            .unwrap_or_default(),
-                        canon,
-                    );
+                    name(bytes.get(1..bytes.len().saturating_sub(1)).unwrap_or_default(), canon);
                 }
                 Kind::Punct | Kind::Operator => {
                     canon.push(SIGN);

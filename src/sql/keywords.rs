@@ -313,10 +313,7 @@ fn key(bytes: &[u8], start: usize, len: usize) -> (u64, u64) {
         }
     };
     let both = u128::from_le_bytes(*chunk) | u128::from_le_bytes([0x20; 16]);
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "the halves are what is wanted"
-    )]
+    #[allow(clippy::cast_possible_truncation, reason = "the halves are what is wanted")]
     let (low, high) = (both as u64, (both >> 64) as u64);
     if len <= 8 {
         (low & (u64::MAX >> (64 - 8 * len)), 0)
@@ -342,10 +339,7 @@ static TABLE: Table = build();
     reason = "runs at compile time: an index out of range would not compile"
 )]
 const fn build() -> Table {
-    let mut table = Table {
-        slots: [0; SLOTS],
-        keys: [(0, 0); 256],
-    };
+    let mut table = Table { slots: [0; SLOTS], keys: [(0, 0); 256] };
     let mut code = 1;
     while code < TEXTS.len() {
         let text = TEXTS[code].as_bytes();
@@ -399,10 +393,7 @@ pub(super) fn lookup(bytes: &[u8], start: usize, len: usize) -> Kw {
 #[inline]
 pub(super) fn word_is(bytes: &[u8], start: usize, end: usize, text: &[u8]) -> bool {
     end - start == text.len()
-        && text
-            .iter()
-            .zip(start..)
-            .all(|(&letter, i)| at(bytes, i).eq_ignore_ascii_case(&letter))
+        && text.iter().zip(start..).all(|(&letter, i)| at(bytes, i).eq_ignore_ascii_case(&letter))
 }
 
 #[cfg(test)]
@@ -414,11 +405,7 @@ mod tests {
         for (code, text) in TEXTS.iter().enumerate().skip(1) {
             for word in [text.to_string(), text.to_lowercase()] {
                 let padded = format!(" {word} and something after it");
-                assert_eq!(
-                    lookup(padded.as_bytes(), 1, word.len()) as usize,
-                    code,
-                    "{word}"
-                );
+                assert_eq!(lookup(padded.as_bytes(), 1, word.len()) as usize, code, "{word}");
                 assert_eq!(
                     lookup(word.as_bytes(), 0, word.len()) as usize,
                     code,

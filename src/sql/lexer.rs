@@ -3,13 +3,9 @@
 //! The lexer never fails. Where the bytes can be read in two ways it takes one and notes its doubt, and [`super::verdict`]
 //! masks whatever the doubt touches.
 
-use memchr::{memchr, memchr2, memchr3, memmem};
-
-use super::classes::{
-    First, at, char_at, first, in_word, quote_like, skip_while, wide_in_word, wide_space,
-};
+use super::classes::{First, at, char_at, first, in_word, skip_while, wide_in_word};
 use super::dialect::Dialect;
-use super::keywords::{Kw, MODIFIER, RESERVED, lookup};
+use super::keywords::{Kw, RESERVED, lookup};
 use super::token::{Fate, GAP, Kind, OPEN, RAW, SPACE, Token};
 
 /// No position.
@@ -38,6 +34,9 @@ pub(super) struct Doubts {
     pub(super) glued_double: bool,
     /// A backslash outside of literals: the same sign.
     pub(super) backslash: bool,
+    /// Behind an [escape](Self::escape), something that is no string in that quote holds a quote: in the other reading
+    /// the quote would end or begin a literal, and nothing later would show it.
+    pub(super) swallowed: bool,
 }
 
 impl Doubts {
@@ -52,6 +51,7 @@ impl Doubts {
         glued: false,
         glued_double: false,
         backslash: false,
+        swallowed: false,
     };
 }
 
@@ -62,9 +62,9 @@ pub(super) struct Lexer<'a> {
     pub(super) tokens: &'a mut Vec<Token>,
     pub(super) doubts: Doubts,
     /// SPACE and GAP flags of the next token.
-    gap: u8,
+    pub(super) gap: u8,
     /// Executable comments (`/*! ... */`) that are open.
-    executable: u32,
+    pub(super) executable: u32,
     /// The last token is a list's keyword or the end of a row: what follows may be a list of plain literals.
     collapse: bool,
     pub(super) last: Token,
@@ -96,17 +96,14 @@ pub(super) fn lex(
 }
 
 /// A position as tokens keep it; inputs are cut to 64 KiB long before.
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "the input's limit is far below u32::MAX"
-)]
+#[allow(clippy::cast_possible_truncation, reason = "the input's limit is far below u32::MAX")]
 pub(super) fn offset(position: usize) -> u32 {
     position as u32
 }
 
 impl Lexer<'_> {
     #[inline]
-    fn at(&self, index: usize) -> u8 {
+    pub(super) fn at(&self, index: usize) -> u8 {
         at(self.bytes, index)
     }
 
@@ -180,11 +177,7 @@ impl Lexer<'_> {
                 if self.dialect == Dialect::Sqlite {
                     end = skip_while(self.bytes, end, |b| b.is_ascii_digit());
                 }
-                let kind = if end - i <= 6 {
-                    Kind::Param
-                } else {
-                    Kind::Number
-                };
+                let kind = if end - i <= 6 { Kind::Param } else { Kind::Number };
                 self.push(kind, 0, 0, i, end);
                 end
             }
@@ -229,12 +222,8 @@ impl Lexer<'_> {
         let Some(row) = super::runs::list(self.bytes, from, self.dialect, b')') else {
             return from;
         };
-        let end = super::runs::rows(
-            self.bytes,
-            row.close + 1,
-            self.dialect,
-            &mut self.doubts.first_text,
-        );
+        let end =
+            super::runs::rows(self.bytes, row.close + 1, self.dialect, &mut self.doubts.first_text);
         if end == row.close + 1 {
             return from;
         }
@@ -319,7 +308,7 @@ impl Lexer<'_> {
 
     /// A bare word, with the check that it does not touch a string.
     #[inline]
-    fn push_word(&mut self, start: usize, end: usize) {
+    pub(super) fn push_word(&mut self, start: usize, end: usize) {
         let keyword = lookup(self.bytes, start, end - start);
         if self.gap == 0 {
             self.glue(keyword);
@@ -355,6 +344,25 @@ impl Lexer<'_> {
         }
     }
 
+    /// Notes whether what is read as one thing holds a quote, when there is an escape before it. `outside` is the quote
+    /// around it, or 0.
+    #[inline]
+    pub(super) fn swallow(&mut self, start: usize, end: usize, outside: u8) {
+        if self.doubts.escape < NOWHERE {
+            let held = self.bytes.get(start..end).unwrap_or_default();
+            self.doubts.swallowed |=
+                held.iter().any(|&b| b != outside && matches!(b, b'\'' | b'"'));
+        }
+    }
+
+    /// The same for placeholders and words with a sign before them.
+    #[inline]
+    pub(super) fn glue_word(&mut self) {
+        if self.gap == 0 {
+            self.glue(Kw::None);
+        }
+    }
+
     /// The same from the other side: a quote directly after a plain word.
     #[inline]
     pub(super) fn glue_quote(&mut self, quote: u8) {
@@ -384,16 +392,16 @@ impl Lexer<'_> {
             }
             None => 0,
         };
+        let quote = at(self.bytes, end.wrapping_sub(1));
+        self.swallow(start, end, quote);
         self.push(Kind::Text, 0, flags, start, end);
     }
 
     pub(super) fn push_quoted(&mut self, start: usize, end: usize, quote: u8, flags: u8) {
-        let noted = if quote == b'"' {
-            &mut self.doubts.first_double
-        } else {
-            &mut self.doubts.first_name
-        };
+        let noted =
+            if quote == b'"' { &mut self.doubts.first_double } else { &mut self.doubts.first_name };
         *noted = (*noted).min(offset(start));
+        self.swallow(start, end, quote);
         let raw = self.raw(start, end);
         self.push(Kind::Quoted, quote, flags | raw, start, end);
     }
@@ -402,11 +410,7 @@ impl Lexer<'_> {
     pub(super) fn open_bracket(&mut self, i: usize) -> usize {
         let list = self.collapse && matches!(self.last.word(), Kw::Array | Kw::In | Kw::Any);
         self.push(Kind::Punct, b'[', 0, i, i + 1);
-        if list {
-            self.plain_list(i + 1, b']')
-        } else {
-            i + 1
-        }
+        if list { self.plain_list(i + 1, b']') } else { i + 1 }
     }
 
     /// Whether the last token is a value that an index could follow, without a gap.
@@ -417,302 +421,5 @@ impl Lexer<'_> {
                 Kind::Punct => matches!(self.last.code, b')' | b']'),
                 Kind::Operator | Kind::End => false,
             }
-    }
-
-    fn colon(&mut self, i: usize) -> usize {
-        let next = self.at(i + 1);
-        let doubled = i > 0 && self.at(i - 1) == b':';
-        if next == b':' {
-            self.push(Kind::Operator, b':', 0, i, i + 2);
-            return i + 2;
-        }
-        if !doubled && self.word_starts(i + 1) {
-            let path = self.gap == 0 && (self.last.is_name() || self.last.kind == Kind::Number);
-            if !path {
-                let end = self.word_end(i + 1);
-                let raw = self.wide(i, end);
-                self.push(Kind::Param, 0, raw, i, end);
-                return end;
-            }
-        }
-        if !doubled && self.dialect == Dialect::Oracle && next.is_ascii_digit() {
-            let end = skip_while(self.bytes, i + 1, |b| b.is_ascii_digit());
-            let kind = if end - i <= 6 {
-                Kind::Param
-            } else {
-                Kind::Number
-            };
-            self.push(kind, 0, 0, i, end);
-            return end;
-        }
-        self.push(Kind::Operator, b':', 0, i, i + 1);
-        i + 1
-    }
-
-    fn at_sign(&mut self, i: usize) -> usize {
-        let doubled = self.at(i + 1) == b'@';
-        let name = i + 1 + usize::from(doubled);
-        let digits = !doubled && self.at(name).is_ascii_digit();
-        if self.dialect == Dialect::Postgres || !(digits || self.word_starts(name)) {
-            self.push(Kind::Operator, b'@', 0, i, i + 1);
-            return i + 1;
-        }
-        let end = self.word_end(name);
-        let kind = match (doubled, digits) {
-            (true, _) => Kind::Word,
-            // `@1` is a placeholder; `@918273645` is more likely somebody's data.
-            (false, true) if end - name > 5 => Kind::Number,
-            (false, _) => Kind::Param,
-        };
-        let raw = self.wide(i, end);
-        self.push(kind, 0, raw, i, end);
-        end
-    }
-
-    fn percent(&mut self, i: usize) -> usize {
-        let end = match self.at(i + 1) {
-            b'(' => {
-                let name = skip_while(self.bytes, i + 2, |b| {
-                    b.is_ascii_alphanumeric() || b == b'_'
-                });
-                let named = name > i + 2 && !self.at(i + 2).is_ascii_digit();
-                if named && self.at(name) == b')' && self.at(name + 1) == b's' {
-                    name + 2
-                } else {
-                    i
-                }
-            }
-            b's' | b'd' | b'i' | b'f' | b'b' if !in_word(self.at(i + 2)) => i + 2,
-            _ => i,
-        };
-        if end > i {
-            self.push(Kind::Param, 0, 0, i, end);
-            return end;
-        }
-        self.push(Kind::Operator, b'%', 0, i, i + 1);
-        i + 1
-    }
-
-    fn high(&mut self, i: usize) -> usize {
-        let (c, len) = char_at(self.bytes, i);
-        if let Some(c) = c {
-            if wide_space(c) {
-                self.gap |= SPACE | GAP;
-                return i + len;
-            }
-            if quote_like(c) {
-                self.doubts.ambiguous = self.doubts.ambiguous.min(offset(i));
-            }
-            if c.is_numeric() {
-                return self.number(i);
-            }
-        }
-        if wide_in_word(c) {
-            let end = self.word_end(i);
-            self.push_word(i, end);
-            return end;
-        }
-        self.push(Kind::Operator, 0, RAW, i, i + len);
-        i + len
-    }
-
-    fn dash(&mut self, i: usize) -> usize {
-        if self.at(i + 1) != b'-' {
-            self.push(Kind::Operator, b'-', 0, i, i + 1);
-            return i + 1;
-        }
-        let end = self.line_end(i);
-        if self.dialect == Dialect::MySql && self.at(i + 2) > b' ' {
-            // To MySQL this is two minus signs, to everybody else a comment. If the rest of the line holds anything that
-            // would be read differently in the two, neither reading can be trusted from here on.
-            let rest = self.bytes.get(i + 2..end).unwrap_or_default();
-            let minus = matches!(
-                self.at(i + 2),
-                b'0'..=b'9' | b'.' | b'(' | b'-' | b'@' | b'\'' | b'"' | b'`' | b'+'
-            );
-            if minus
-                || memchr3(b'\'', b'"', b'`', rest).is_some()
-                || memmem::find(rest, b"/*").is_some()
-            {
-                self.doubts.ambiguous = self.doubts.ambiguous.min(offset(i));
-            }
-        }
-        self.gap |= GAP;
-        end
-    }
-
-    fn line_end(&self, i: usize) -> usize {
-        let rest = self.bytes.get(i..).unwrap_or_default();
-        memchr2(b'\n', b'\r', rest).map_or(self.bytes.len(), |n| i + n)
-    }
-
-    fn hash(&mut self, i: usize) -> usize {
-        let next = self.at(i + 1);
-        match self.dialect {
-            Dialect::MySql => {}
-            Dialect::MsSql
-                if self.word_starts(i + 1) || (next == b'#' && self.word_starts(i + 2)) =>
-            {
-                let end = self.word_end(i + 1);
-                if !self.temp_table_place(end) {
-                    self.doubts.ambiguous = self.doubts.ambiguous.min(offset(i));
-                }
-                let raw = self.wide(i, end);
-                self.push(Kind::Word, 0, raw, i, end);
-                return end;
-            }
-            _ if matches!(next, b'>' | b'-') && self.path_operand(i + 2) => {
-                self.push(Kind::Operator, b'#', 0, i, i + 1);
-                return i + 1;
-            }
-            // A comment to MySQL, exclusive-or to PostgreSQL, nothing to the others.
-            Dialect::Postgres | Dialect::MsSql => {
-                self.doubts.ambiguous = self.doubts.ambiguous.min(offset(i));
-                self.push(Kind::Operator, b'#', 0, i, i + 1);
-                return i + 1;
-            }
-            _ if matches!(next, b'>' | b'#' | b'-') => {
-                self.doubts.ambiguous = self.doubts.ambiguous.min(offset(i));
-            }
-            _ => {}
-        }
-        self.gap |= GAP;
-        self.line_end(i)
-    }
-
-    /// Where T-SQL can name a `#temp` table; anywhere else it is somebody's comment.
-    fn temp_table_place(&self, end: usize) -> bool {
-        match self.last.kind {
-            Kind::Word => {
-                matches!(
-                    self.last.word(),
-                    Kw::From
-                        | Kw::Join
-                        | Kw::Into
-                        | Kw::Update
-                        | Kw::Table
-                        | Kw::Exists
-                        | Kw::On
-                        | Kw::Delete
-                        | Kw::Insert
-                        | Kw::Merge
-                        | Kw::Using
-                ) || (self.last.word().is(RESERVED | MODIFIER) && self.at(end) == b'.')
-            }
-            Kind::Punct => matches!(self.last.code, b',' | b'(' | b'.'),
-            Kind::Operator => self.at(end) == b'.',
-            _ => false,
-        }
-    }
-
-    /// After `#>`: a JSON path's operand, without which the sign begins a comment.
-    fn path_operand(&self, from: usize) -> bool {
-        let from = if self.at(from) == b'>' {
-            from + 1
-        } else {
-            from
-        };
-        let operand = skip_while(self.bytes, from, |b| b == b' ');
-        matches!(
-            self.at(operand),
-            b'\'' | b'$' | b'?' | b':' | b'@' | b'(' | b'%'
-        ) || super::keywords::word_is(self.bytes, operand, operand + 5, b"array")
-    }
-
-    fn star(&mut self, i: usize) -> usize {
-        if self.at(i + 1) == b'/' {
-            if self.executable > 0 {
-                self.executable -= 1;
-                self.gap |= GAP;
-                return i + 2;
-            }
-            // A comment's end outside of a comment: it began somewhere the lexer did not see it, or ended too early.
-            let since = self.doubts.nested.min(offset(i));
-            self.doubts.ambiguous = self.doubts.ambiguous.min(since);
-        }
-        self.push(Kind::Operator, b'*', 0, i, i + 1);
-        i + 1
-    }
-
-    fn slash(&mut self, i: usize) -> usize {
-        if self.at(i + 1) != b'*' {
-            self.push(Kind::Operator, b'/', 0, i, i + 1);
-            return i + 1;
-        }
-        self.gap |= GAP;
-        if let Some(live) = self.executable_comment(i) {
-            self.executable += 1;
-            return live;
-        }
-        // Comments nest for some databases and not for others. When the dialect is unknown, both readings have to agree on
-        // what is live: the nested one is taken if nothing in the part they disagree on can open or close a literal.
-        let nests = matches!(
-            self.dialect,
-            Dialect::Postgres | Dialect::MsSql | Dialect::Generic
-        );
-        let (mut depth, mut j, mut first_end) = (1_u32, i + 2, 0);
-        loop {
-            let rest = self.bytes.get(j..).unwrap_or_default();
-            let Some(n) = memchr2(b'*', b'/', rest) else {
-                j = self.bytes.len();
-                break;
-            };
-            j += n;
-            match (self.at(j), self.at(j + 1)) {
-                (b'*', b'/') => {
-                    depth -= 1;
-                    j += 2;
-                    if first_end == 0 {
-                        first_end = j;
-                    }
-                    if depth == 0 {
-                        break;
-                    }
-                }
-                (b'/', b'*') => {
-                    self.doubts.nested = self.doubts.nested.min(offset(i));
-                    depth += u32::from(nests);
-                    j += 2;
-                }
-                _ => j += 1,
-            }
-        }
-        if self.dialect == Dialect::Generic && first_end > 0 && j > first_end {
-            let between = self.bytes.get(first_end..j).unwrap_or_default();
-            let literals = between
-                .iter()
-                .any(|b| matches!(b, b'\'' | b'"' | b'`' | b'$' | b'[' | b'\\'));
-            if depth > 0 || literals {
-                self.doubts.ambiguous = self.doubts.ambiguous.min(offset(i));
-            }
-        }
-        j
-    }
-
-    /// `/*!50110 ...` and `/*M! ...`: live SQL to MySQL. Where its content begins, if it is one.
-    fn executable_comment(&mut self, i: usize) -> Option<usize> {
-        let bang = match self.at(i + 2) {
-            b'!' => i + 2,
-            b'M' | b'm' if self.at(i + 3) == b'!' => i + 3,
-            _ => return None,
-        };
-        let digits = skip_while(self.bytes, bang + 1, |b| b.is_ascii_digit());
-        let content = digits.min(bang + 7);
-        match self.dialect {
-            Dialect::MySql => Some(content),
-            // Unknown dialect: live only with a version, as dumps and tools write it; otherwise it may be prose.
-            Dialect::Generic if content - bang >= 6 => Some(content),
-            Dialect::Generic => {
-                let rest = self.bytes.get(bang..).unwrap_or_default();
-                let body = memmem::find(rest, b"*/")
-                    .and_then(|n| rest.get(..n))
-                    .unwrap_or(rest);
-                if memchr2(b'\'', b'"', body).is_some() || memchr(b'`', body).is_some() {
-                    self.doubts.ambiguous = self.doubts.ambiguous.min(offset(i));
-                }
-                None
-            }
-            _ => None,
-        }
     }
 }

@@ -1,10 +1,10 @@
-//! The lexer's literals: quotes of every kind, numbers, UUIDs.
+//! The lexer's literals and names in quotes of every kind.
 
 use memchr::{memchr, memchr2, memmem};
 
-use super::classes::{at, char_at, in_word, is_hex, skip_while, wide_in_word};
+use super::classes::{at, char_at, in_word, skip_while, wide_in_word};
 use super::dialect::Dialect;
-use super::keywords::{RESERVED, lookup, word_is};
+use super::keywords::word_is;
 use super::lexer::{Lexer, offset};
 use super::token::{DOUBLE, Kind};
 
@@ -90,16 +90,7 @@ impl Lexer<'_> {
         if start == open {
             self.glue_quote(quote);
         }
-        self.text(
-            start,
-            open,
-            quote,
-            if escapes {
-                Backslash::Escapes
-            } else {
-                Backslash::Plain
-            },
-        )
+        self.text(start, open, quote, if escapes { Backslash::Escapes } else { Backslash::Plain })
     }
 
     /// Double quotes: a string to MySQL; elsewhere a name, which [`super::verdict`] may still take for a string.
@@ -164,150 +155,16 @@ impl Lexer<'_> {
         j + 1
     }
 
-    /// UUIDs first, since they begin like numbers.
-    pub(super) fn digits(&mut self, i: usize) -> usize {
-        let end = skip_while(self.bytes, i + 1, |b| b.is_ascii_digit());
-        let next = at(self.bytes, end);
-        if !(in_word(next) || next == b'.' || next == b'-' || next >= 0x80) {
-            self.push_number(i, end);
-            return end;
-        }
-        if next == b'-' || is_hex(next) {
-            if let Some(end) = self.uuid(i) {
-                self.push_number(i, end);
-                return end;
-            }
-        }
-        self.number(i)
-    }
-
-    /// A number by C's preprocessing rule: it takes letters, digits, dots and exponents, so that no spelling of a number
-    /// (`0x1F`, `1_000`, `1.5f`, `10KB`) leaves a part behind. It ends before trailing letters that are a reserved word.
-    pub(super) fn number(&mut self, i: usize) -> usize {
-        let (mut j, mut word) = (i, i);
-        loop {
-            let byte = at(self.bytes, j);
-            if byte.is_ascii_digit() || byte == b'.' {
-                j += 1;
-                continue;
-            }
-            let (wide, len) = if byte >= 0x80 {
-                char_at(self.bytes, j)
-            } else {
-                (None, 1)
-            };
-            if !(in_word(byte) || byte >= 0x80 && (wide_in_word(wide) || j == i)) {
-                break;
-            }
-            // The end of the letters is found once for all of them: this keeps `1aaaa...` linear.
-            if j >= word {
-                word = self.word_end(j);
-            }
-            if j > i && lookup(self.bytes, j, word - j).is(RESERVED) {
-                break;
-            }
-            let exponent = matches!(byte, b'e' | b'E' | b'p' | b'P')
-                && matches!(at(self.bytes, j + 1), b'+' | b'-')
-                && at(self.bytes, j + 2).is_ascii_digit();
-            j += if exponent { 2 } else { len };
-        }
-        self.wide(i, j);
-        self.push_number(i, j);
-        j
-    }
-
-    /// The end of a UUID at `i`: 32 hexadecimal digits with or without dashes and braces, or one that the input's end cuts off.
-    pub(super) fn uuid(&self, i: usize) -> Option<usize> {
-        let brace = at(self.bytes, i) == b'{';
-        let start = i + usize::from(brace);
-        if !is_hex(at(self.bytes, start)) {
-            return None;
-        }
-        if self.cut_off_uuid(start) {
-            return Some(self.bytes.len());
-        }
-        let (mut digits, mut dashes, mut decimal, mut k) = (0, 0, false, start);
-        // `01234567-89ab-`: nothing else looks like it, so that even a damaged one is taken as far as it goes.
-        let mut headed = true;
-        while digits < 32 && k - start < 72 {
-            let byte = at(self.bytes, k);
-            if is_hex(byte) {
-                digits += 1;
-                decimal |= byte.is_ascii_digit();
-            } else if byte == b'-' && digits > 0 && at(self.bytes, k - 1) != b'-' {
-                headed &= dashes > 1 || k - start == if dashes == 0 { 8 } else { 13 };
-                dashes += 1;
-            } else {
-                break;
-            }
-            k += 1;
-        }
-        let next = at(self.bytes, k);
-        let continues = in_word(next) || next >= 0x80 && wide_in_word(char_at(self.bytes, k).0);
-        let headed = headed && dashes > 1 && decimal;
-        if digits < 32 || continues {
-            return headed.then_some(k);
-        }
-        if dashes == 0 && !decimal {
-            return None;
-        }
-        match (brace, next) {
-            (true, b'}') => Some(k + 1),
-            (true, _) => headed.then_some(k),
-            (false, _) => Some(k),
-        }
-    }
-
-    /// `01234567-89ab-` and the end of the input.
-    fn cut_off_uuid(&self, start: usize) -> bool {
-        if self.bytes.len() - start >= 40 {
-            return false;
-        }
-        let tail = self.bytes.get(start..).unwrap_or_default();
-        if !tail.iter().any(u8::is_ascii_digit) {
-            return false;
-        }
-        let mut groups = tail.split(|&b| b == b'-');
-        let head = groups.next().unwrap_or_default();
-        if head.len() != 8 || !head.iter().copied().all(is_hex) || head.len() == tail.len() {
-            return false;
-        }
-        let mut seen = 0;
-        let mut groups = groups.peekable();
-        while let Some(group) = groups.next() {
-            let whole = if groups.peek().is_some() {
-                group.len() == 4 && seen < 3
-            } else {
-                group.len() <= 12
-            };
-            if !whole || !group.iter().copied().all(is_hex) {
-                return false;
-            }
-            seen += 1;
-        }
-        true
-    }
-
     /// `$1`, `$tag$...$tag$`, `$name` or T-SQL's money. A dollar quote is one in every dialect: no name looks like it.
     pub(super) fn dollar(&mut self, i: usize) -> usize {
         let next = at(self.bytes, i + 1);
         if next.is_ascii_digit() {
             let mut end = skip_while(self.bytes, i + 1, |b| b.is_ascii_digit());
             if self.dialect == Dialect::MsSql {
-                end = skip_while(self.bytes, end, |b| {
-                    b.is_ascii_digit() || b == b'.' || b == b','
-                });
+                end = skip_while(self.bytes, end, |b| b.is_ascii_digit() || b == b'.' || b == b',');
                 self.push_dollar(Kind::Number, i, end);
             } else {
-                self.push_dollar(
-                    if end - i <= 6 {
-                        Kind::Param
-                    } else {
-                        Kind::Number
-                    },
-                    i,
-                    end,
-                );
+                self.push_dollar(if end - i <= 6 { Kind::Param } else { Kind::Number }, i, end);
             }
             return end;
         }
@@ -357,14 +214,9 @@ impl Lexer<'_> {
     }
 
     fn push_dollar(&mut self, kind: Kind, start: usize, end: usize) {
+        self.glue_word();
         let raw = self.wide(start, end);
-        self.push(
-            kind,
-            b'$' * u8::from(kind == Kind::Operator),
-            raw,
-            start,
-            end,
-        );
+        self.push(kind, b'$' * u8::from(kind == Kind::Operator), raw, start, end);
     }
 
     /// A literal whose prefix is the word at `i..end`, before the `next` byte; behind the literal.
@@ -412,11 +264,7 @@ impl Lexer<'_> {
             other => other,
         };
         let body = self.bytes.get(open + 2..).unwrap_or_default();
-        let found = if opener > b' ' {
-            memmem::find(body, &[closer, b'\''])
-        } else {
-            None
-        };
+        let found = if opener > b' ' { memmem::find(body, &[closer, b'\'']) } else { None };
         let end = found.map_or(self.bytes.len(), |n| open + 2 + n + 2);
         self.push_text(start, end, found.is_none().then_some(b'\''));
         end

@@ -66,30 +66,17 @@ impl Memo {
     pub fn get(&mut self, sql: &[u8], dialect: Dialect, truncated: bool) -> Arc<Statement> {
         if sql.len() > LONGEST {
             self.misses += 1;
-            return Arc::new(analyse(
-                &mut self.scratch,
-                sql,
-                dialect,
-                truncated,
-                self.naming,
-            ));
+            return Arc::new(analyse(&mut self.scratch, sql, dialect, truncated, self.naming));
         }
         let reading = (dialect as u128) << 1 | u128::from(truncated);
         // An odd factor, so that two readings of the same bytes never have the same key.
         let key = xxh3_128_with_secret(sql, &self.secret)
             ^ reading.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
-        #[allow(
-            clippy::cast_possible_truncation,
-            reason = "the low bits are what is wanted"
-        )]
+        #[allow(clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]
         let first = (key as usize & self.mask) * WAYS;
-        let set = self
-            .entries
-            .get_mut(first..first + WAYS)
-            .unwrap_or_default();
-        if let Some(way) = set
-            .iter()
-            .position(|entry| entry.as_ref().is_some_and(|entry| entry.key == key))
+        let set = self.entries.get_mut(first..first + WAYS).unwrap_or_default();
+        if let Some(way) =
+            set.iter().position(|entry| entry.as_ref().is_some_and(|entry| entry.key == key))
         {
             if let Some(recent) = set.get_mut(..=way) {
                 recent.rotate_right(1);
@@ -100,19 +87,10 @@ impl Memo {
             }
         }
         self.misses += 1;
-        let statement = Arc::new(analyse(
-            &mut self.scratch,
-            sql,
-            dialect,
-            truncated,
-            self.naming,
-        ));
+        let statement = Arc::new(analyse(&mut self.scratch, sql, dialect, truncated, self.naming));
         set.rotate_right(1);
         if let Some(oldest) = set.first_mut() {
-            *oldest = Some(Entry {
-                key,
-                statement: Arc::clone(&statement),
-            });
+            *oldest = Some(Entry { key, statement: Arc::clone(&statement) });
         }
         statement
     }
@@ -161,11 +139,7 @@ mod tests {
         let mut memo = Memo::new(4, [3, 4], Naming::Table);
         for table in 0..100 {
             memo.get(b"SELECT 1 FROM kept", Dialect::Generic, false);
-            memo.get(
-                format!("SELECT 1 FROM t{table}").as_bytes(),
-                Dialect::Generic,
-                false,
-            );
+            memo.get(format!("SELECT 1 FROM t{table}").as_bytes(), Dialect::Generic, false);
         }
         assert_eq!(memo.entries.len(), 4);
         assert_eq!(memo.hits(), 99);
@@ -187,9 +161,6 @@ mod tests {
         let mut memo = Memo::new(4, [0x1234_5678, 6], Naming::Model);
         memo.get(b"SELECT 1 FROM visible", Dialect::Generic, false);
         let shown = format!("{memo:?}");
-        assert!(
-            !shown.contains("visible") && !shown.contains("secret"),
-            "{shown}"
-        );
+        assert!(!shown.contains("visible") && !shown.contains("secret"), "{shown}");
     }
 }

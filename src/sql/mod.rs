@@ -6,20 +6,28 @@
 #![forbid(unsafe_code)]
 
 mod classes;
+mod comments;
 mod dialect;
 mod doublequote;
 mod fingerprint;
 mod keywords;
 mod lexer;
+mod lists;
 mod literals;
 mod memo;
 mod name;
+mod numbers;
+mod operations;
 mod outline;
 mod profile;
 mod render;
 mod runs;
+mod signs;
 mod statement;
 mod summary;
+#[cfg(feature = "sql-ast")]
+mod tables;
+mod targets;
 mod token;
 mod unwrap;
 mod verdict;
@@ -32,6 +40,8 @@ pub use outline::Outline;
 #[doc(hidden)]
 pub use profile::{Profile, Whitespace, outline, render};
 pub use statement::{Statement, analyse};
+#[cfg(feature = "sql-ast")]
+pub use tables::{TABLES_STACK, Tables, tables};
 
 use token::Token;
 use verdict::Rules;
@@ -62,12 +72,7 @@ pub fn sanitize<'s>(
     dialect: Dialect,
     truncated: bool,
 ) -> &'s str {
-    let Scratch {
-        tokens,
-        text,
-        inner,
-        ..
-    } = scratch;
+    let Scratch { tokens, text, inner, .. } = scratch;
     let sql = read(sql, dialect, truncated, Rules::CANONICAL, tokens, inner);
     render::text(sql, tokens, text);
     render::as_str(text)
@@ -81,13 +86,7 @@ pub fn summarize<'s>(
     dialect: Dialect,
     truncated: bool,
 ) -> &'s str {
-    let Scratch {
-        tokens,
-        inner,
-        buffers,
-        outline,
-        ..
-    } = scratch;
+    let Scratch { tokens, inner, buffers, outline, .. } = scratch;
     let sql = read(sql, dialect, truncated, Rules::CANONICAL, tokens, inner);
     summary::outline(sql, tokens, buffers, outline);
     outline.finish();

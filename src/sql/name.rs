@@ -38,11 +38,7 @@ pub(super) fn table(quoted: &str) -> String {
             table.push('N');
             rest = rest.get(taken..).unwrap_or("");
         } else {
-            table.push(if c == '/' || c.is_whitespace() {
-                '_'
-            } else {
-                c
-            });
+            table.push(if c == '/' || c.is_whitespace() { '_' } else { c });
             rest = rest.get(c.len_utf8()..).unwrap_or("");
         }
     }
@@ -158,31 +154,20 @@ const ENDINGS: &[(&str, &str)] = &[
 
 fn ends_with(name: &str, ending: &str) -> Option<usize> {
     let start = name.len().checked_sub(ending.len())?;
-    name.get(start..)?
-        .eq_ignore_ascii_case(ending)
-        .then_some(start)
+    name.get(start..)?.eq_ignore_ascii_case(ending).then_some(start)
 }
 
 fn singular(name: &str) -> String {
-    let word_start = |start: usize| {
-        name.get(..start)
-            .is_some_and(|head| head.is_empty() || head.ends_with('_'))
-    };
-    if UNCOUNTABLE
-        .iter()
-        .any(|word| ends_with(name, word).is_some_and(word_start))
-    {
+    let word_start =
+        |start: usize| name.get(..start).is_some_and(|head| head.is_empty() || head.ends_with('_'));
+    if UNCOUNTABLE.iter().any(|word| ends_with(name, word).is_some_and(word_start)) {
         return name.to_owned();
     }
     if let Some(start) = ends_with(name, "ies") {
         // -y after a consonant: countries; not after a vowel, where a plain -s is taken off
         let stem = name.get(..start).unwrap_or("");
-        let consonant = !stem
-            .to_ascii_lowercase()
-            .ends_with(['a', 'e', 'i', 'o', 'u', 'y']);
-        let own = ["movies", "zombies"]
-            .iter()
-            .any(|word| ends_with(name, word).is_some());
+        let consonant = !stem.to_ascii_lowercase().ends_with(['a', 'e', 'i', 'o', 'u', 'y']);
+        let own = ["movies", "zombies"].iter().any(|word| ends_with(name, word).is_some());
         if consonant && !stem.is_empty() && !own {
             return format!("{stem}y");
         }
@@ -200,12 +185,8 @@ fn singular(name: &str) -> String {
         let mut ending = (*singular).to_owned();
         if first.is_some_and(char::is_uppercase) && name.chars().any(char::is_lowercase) {
             let mut letters = singular.chars();
-            ending = letters
-                .next()
-                .map(|c| c.to_ascii_uppercase())
-                .into_iter()
-                .chain(letters)
-                .collect();
+            ending =
+                letters.next().map(|c| c.to_ascii_uppercase()).into_iter().chain(letters).collect();
         }
         return format!("{stem}{ending}");
     }

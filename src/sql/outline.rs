@@ -42,9 +42,7 @@ impl Target {
             }
             match std::str::from_utf8(token.bytes(sql)) {
                 Ok(part) => self.name.push_str(part),
-                Err(_) => self
-                    .name
-                    .push_str(&String::from_utf8_lossy(token.bytes(sql))),
+                Err(_) => self.name.push_str(&String::from_utf8_lossy(token.bytes(sql))),
             }
         }
     }
@@ -92,11 +90,7 @@ impl Outline {
     /// The last dotted part of the table the statement is named after: its own first target, or a subquery's when it has
     /// none (`SELECT count(*) FROM (SELECT ... FROM users)`).
     pub(super) fn table(&self) -> &str {
-        if self.own.name.is_empty() {
-            self.any.last()
-        } else {
-            self.own.last()
-        }
+        if self.own.name.is_empty() { self.any.last() } else { self.own.last() }
     }
 
     pub(super) fn operations(&self) -> usize {

@@ -45,11 +45,7 @@ pub fn render(scratch: &mut Scratch, sql: &[u8], dialect: Dialect, profile: Prof
     let mut at = 0;
     for token in tokens.iter() {
         if token.fate != Fate::Gone {
-            let next = if token.fate == Fate::Drop {
-                Kind::End
-            } else {
-                token.kind
-            };
+            let next = if token.fate == Fate::Drop { Kind::End } else { token.kind };
             let gapless = token.flags & super::token::GAP == 0;
             if !gapless {
                 gap(
@@ -73,9 +69,7 @@ pub fn render(scratch: &mut Scratch, sql: &[u8], dialect: Dialect, profile: Prof
         }
         at = token.end as usize;
     }
-    let cut = tokens
-        .last()
-        .is_some_and(|last| last.flags & super::token::OPEN != 0);
+    let cut = tokens.last().is_some_and(|last| last.flags & super::token::OPEN != 0);
     if !cut {
         gap(sql, at, sql.len(), dialect, profile, false, &mut out);
     }
@@ -151,13 +145,7 @@ fn trivia(sql: &[u8], i: usize, dialect: Dialect) -> usize {
 
 /// The statement's operations and targets, from which other projects' names can be derived.
 pub fn outline<'s>(scratch: &'s mut Scratch, sql: &[u8], dialect: Dialect) -> &'s Outline {
-    let Scratch {
-        tokens,
-        inner,
-        buffers,
-        outline,
-        ..
-    } = scratch;
+    let Scratch { tokens, inner, buffers, outline, .. } = scratch;
     let sql = read(sql, dialect, false, Rules::CANONICAL, tokens, inner);
     summary::outline(sql, tokens, buffers, outline);
     outline.finish();

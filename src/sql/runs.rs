@@ -28,21 +28,13 @@ fn space(byte: u8) -> bool {
 
 #[inline]
 fn skip_space(bytes: &[u8], from: usize) -> usize {
-    if space(at(bytes, from)) {
-        skip_while(bytes, from + 1, space)
-    } else {
-        from
-    }
+    if space(at(bytes, from)) { skip_while(bytes, from + 1, space) } else { from }
 }
 
 /// The list that begins at `from`, if all of it is plain literals, placeholders and NULL up to `close`.
 #[inline]
 pub(super) fn list(bytes: &[u8], from: usize, dialect: Dialect, close: u8) -> Option<Run> {
-    let mut run = Run {
-        close: from,
-        items: 0,
-        text: NOWHERE,
-    };
+    let mut run = Run { close: from, items: 0, text: NOWHERE };
     let mut j = from;
     loop {
         j = skip_space(bytes, j);
@@ -111,11 +103,7 @@ fn item(bytes: &[u8], i: usize, dialect: Dialect) -> Option<usize> {
 #[inline]
 fn number(bytes: &[u8], i: usize) -> usize {
     let end = skip_while(bytes, i, |b| b.is_ascii_digit());
-    if at(bytes, end) == b'.' {
-        skip_while(bytes, end + 1, |b| b.is_ascii_digit())
-    } else {
-        end
-    }
+    if at(bytes, end) == b'.' { skip_while(bytes, end + 1, |b| b.is_ascii_digit()) } else { end }
 }
 
 /// A string without a backslash.

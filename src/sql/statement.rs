@@ -30,14 +30,7 @@ pub fn analyse(
     truncated: bool,
     naming: Naming,
 ) -> Statement {
-    let Scratch {
-        tokens,
-        text,
-        inner,
-        canon,
-        buffers,
-        outline,
-    } = scratch;
+    let Scratch { tokens, text, inner, canon, buffers, outline } = scratch;
     let sql = read(sql, dialect, truncated, Rules::CANONICAL, tokens, inner);
     render::text(sql, tokens, text);
     let fingerprint = fingerprint::fingerprint(sql, tokens, canon);
@@ -54,11 +47,8 @@ pub fn analyse(
         Naming::Model => model.as_str(),
         Naming::Table => table.as_str(),
     };
-    let operation = if subject.is_empty() {
-        format!("SQL/{verb}")
-    } else {
-        format!("SQL/{subject}/{verb}")
-    };
+    let operation =
+        if subject.is_empty() { format!("SQL/{verb}") } else { format!("SQL/{subject}/{verb}") };
     Statement {
         text: render::as_str(text).into(),
         summary: render::as_str(outline.summary()).into(),

@@ -3,18 +3,18 @@
 //! One pass over the judged tokens with an explicit stack of subqueries. It follows the rules of OpenTelemetry's Java
 //! instrumentation, whose test cases it reproduces.
 
-use super::keywords::{Kw, MODIFIER, OBJECT, VERB};
+use super::keywords::Kw;
 use super::outline::Outline;
 use super::token::{Fate, Kind, Token};
 
 /// Subqueries deeper than this add no targets.
 const DEPTH: usize = 64;
 /// Names of common table expressions that are remembered and left out.
-const NAMES: usize = 64;
+pub(super) const NAMES: usize = 64;
 
 /// What a statement or subquery is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Op {
+pub(super) enum Op {
     #[default]
     None,
     With,
@@ -40,60 +40,60 @@ enum Op {
 
 /// The state of one statement or subquery.
 #[derive(Clone, Copy, Debug, Default)]
-struct Frame {
-    op: Op,
+pub(super) struct Frame {
+    pub(super) op: Op,
     /// The next name is one of FROM's tables.
-    tables: bool,
+    pub(super) tables: bool,
     /// The next name is the one table of a JOIN.
-    joined: bool,
+    pub(super) joined: bool,
     /// Names seen since the last table could have begun.
-    names: u32,
+    pub(super) names: u32,
     /// The bracket level of the FROM, while in it.
-    from_level: Option<i32>,
+    pub(super) from_level: Option<i32>,
     /// An alias follows; and the bracket level of an alias with columns.
-    alias: bool,
-    alias_level: Option<i32>,
+    pub(super) alias: bool,
+    pub(super) alias_level: Option<i32>,
     /// The target was found.
-    got: bool,
+    pub(super) got: bool,
     /// The target, or a CTE's name, comes next.
-    expect: bool,
+    pub(super) expect: bool,
     /// The object's type was seen (TABLE, TRANSACTION, TRIGGER).
-    typed: bool,
-    trigger: bool,
+    pub(super) typed: bool,
+    pub(super) trigger: bool,
     /// In DDL, behind the words that may stand before the name.
-    past_modifiers: bool,
+    pub(super) past_modifiers: bool,
     /// In DDL, the level of an embedded SELECT.
-    embedded: Option<i32>,
-    embedded_from: bool,
+    pub(super) embedded: Option<i32>,
+    pub(super) embedded_from: bool,
     /// In CALL: NEXT, VALUE, FOR.
-    next: bool,
-    value: bool,
-    sequence: bool,
+    pub(super) next: bool,
+    pub(super) value: bool,
+    pub(super) sequence: bool,
     /// The level at which the statement began.
-    base: i32,
+    pub(super) base: i32,
     /// The operation that targets are counted for, in [`Outline`].
-    operation: usize,
+    pub(super) operation: usize,
 }
 
 /// Buffers of the pass, reused.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
-    frames: Vec<(Frame, i32)>,
-    names: Vec<(u32, u32)>,
-    name: Vec<u8>,
+    pub(super) frames: Vec<(Frame, i32)>,
+    pub(super) names: Vec<(u32, u32)>,
+    pub(super) name: Vec<u8>,
 }
 
-struct Pass<'a> {
-    sql: &'a [u8],
-    tokens: &'a [Token],
-    buffers: &'a mut Buffers,
-    outline: &'a mut Outline,
-    frame: Frame,
-    level: i32,
+pub(super) struct Pass<'a> {
+    pub(super) sql: &'a [u8],
+    pub(super) tokens: &'a [Token],
+    pub(super) buffers: &'a mut Buffers,
+    pub(super) outline: &'a mut Outline,
+    pub(super) frame: Frame,
+    pub(super) level: i32,
     /// The next SELECT or VALUES is a subquery.
-    pending: bool,
+    pub(super) pending: bool,
     /// Subqueries open beyond [`DEPTH`].
-    beyond: u32,
+    pub(super) beyond: u32,
 }
 
 /// Reads the operations and targets of the judged `tokens` into `outline`.
@@ -118,7 +118,7 @@ pub(super) fn outline(sql: &[u8], tokens: &[Token], buffers: &mut Buffers, outli
 }
 
 impl Pass<'_> {
-    fn get(&self, index: usize) -> Token {
+    pub(super) fn get(&self, index: usize) -> Token {
         self.tokens.get(index).copied().unwrap_or(Token::END)
     }
 
@@ -179,48 +179,43 @@ impl Pass<'_> {
         end
     }
 
-    fn add_operation(&mut self, i: usize) {
+    pub(super) fn add_operation(&mut self, i: usize) {
         let depth = self.buffers.frames.len();
         self.frame.operation = self.outline.operation(self.sql, self.get(i), depth);
     }
 
-    fn add_word(&mut self, i: usize) {
+    pub(super) fn add_word(&mut self, i: usize) {
         self.outline.word(self.sql, self.get(i));
     }
 
-    fn add_target(&mut self, i: usize, end: usize) {
+    pub(super) fn add_target(&mut self, i: usize, end: usize) {
         let operation = self.outline.operations().saturating_sub(1);
         self.add_target_of(operation, i, end);
     }
 
-    fn add_target_of(&mut self, operation: usize, i: usize, end: usize) {
+    pub(super) fn add_target_of(&mut self, operation: usize, i: usize, end: usize) {
         if self.beyond == 0 {
             let tokens = self.tokens.get(i..end).unwrap_or_default();
-            self.outline
-                .add_target(self.sql, tokens, operation, &mut self.buffers.name);
+            self.outline.add_target(self.sql, tokens, operation, &mut self.buffers.name);
         }
     }
 
-    fn start(&mut self, op: Op) {
-        self.frame = Frame {
-            op,
-            base: self.level,
-            operation: self.frame.operation,
-            ..Frame::default()
-        };
+    pub(super) fn start(&mut self, op: Op) {
+        self.frame =
+            Frame { op, base: self.level, operation: self.frame.operation, ..Frame::default() };
     }
 
-    fn start_select(&mut self, i: usize) {
+    pub(super) fn start_select(&mut self, i: usize) {
         self.start(Op::Select);
         self.add_operation(i);
     }
 
     /// Whether a main statement can begin here: at the start, or behind the CTEs.
-    fn at_main(&self) -> bool {
+    pub(super) fn at_main(&self) -> bool {
         self.frame.op == Op::None || self.frame.op == Op::With && self.level == self.frame.base
     }
 
-    fn descend(&mut self) {
+    pub(super) fn descend(&mut self) {
         if self.pending {
             self.pending = false;
             if self.buffers.frames.len() < DEPTH {
@@ -229,340 +224,6 @@ impl Pass<'_> {
                 self.beyond += 1;
             }
             self.frame = Frame::default();
-        }
-    }
-
-    /// Takes a keyword for what it does; false when it is a name like others here.
-    fn keyword(&mut self, word: Kw, i: usize, end: usize) -> bool {
-        let op = self.frame.op;
-        match word {
-            Kw::With if op == Op::None => {
-                self.start(Op::With);
-                self.frame.expect = true;
-            }
-            Kw::Recursive if op == Op::With => {}
-            Kw::Select => self.select(i),
-            Kw::Insert | Kw::Delete | Kw::Update if op != Op::Bulk || word == Kw::Insert => {
-                return self.change(word, i);
-            }
-            Kw::Alter if op == Op::Define && !self.frame.past_modifiers => {
-                self.target(word, i, end)
-            }
-            Kw::Call | Kw::Merge | Kw::Create | Kw::Drop | Kw::Alter | Kw::Exec | Kw::Execute => {
-                if op != Op::None {
-                    return false;
-                }
-                self.start(match word {
-                    Kw::Call => Op::Call,
-                    Kw::Create | Kw::Drop | Kw::Alter => Op::Define,
-                    _ => Op::Direct,
-                });
-                self.add_operation(i);
-            }
-            Kw::Values => {
-                self.descend();
-                if self.frame.op == Op::None {
-                    self.start(Op::Values);
-                    if self.buffers.frames.is_empty() && self.beyond == 0 {
-                        self.add_operation(i);
-                    }
-                }
-            }
-            Kw::Bulk | Kw::Backup | Kw::Restore | Kw::Enable | Kw::Disable | Kw::Deny
-                if op != Op::None =>
-            {
-                return false;
-            }
-            Kw::Truncate
-            | Kw::Replace
-            | Kw::Lock
-            | Kw::Use
-            | Kw::Begin
-            | Kw::Commit
-            | Kw::Rollback
-            | Kw::Grant
-            | Kw::Revoke
-            | Kw::Show
-            | Kw::Deny
-            | Kw::Bulk
-            | Kw::Backup
-            | Kw::Restore
-            | Kw::Enable
-            | Kw::Disable => {
-                if op == Op::None {
-                    self.start(simple(word));
-                    self.add_operation(i);
-                }
-            }
-            Kw::Connect | Kw::Validate | Kw::Check | Kw::Export | Kw::Import | Kw::Recover => {
-                if op == Op::None {
-                    self.start(Op::Done);
-                }
-            }
-            Kw::Explain => {
-                if op == Op::None {
-                    self.add_operation(i);
-                }
-            }
-            Kw::From => self.from(i),
-            Kw::Into => self.frame.expect |= op == Op::Insert,
-            Kw::Join | Kw::Apply => {
-                if op == Op::Select {
-                    self.frame.joined = true;
-                    self.frame.names = 0;
-                    self.frame.alias = false;
-                }
-            }
-            Kw::Lateral
-            | Kw::Only
-            | Kw::Union
-            | Kw::Intersect
-            | Kw::Except
-            | Kw::Minus
-            | Kw::If
-            | Kw::Not
-            | Kw::Exists => {}
-            Kw::Next => self.frame.next |= op == Op::Call,
-            Kw::As => self.frame.alias |= op == Op::Select,
-            _ => return self.other_verb(word, i),
-        }
-        true
-    }
-
-    /// Any other verb is the whole of its statement's summary.
-    fn other_verb(&mut self, word: Kw, i: usize) -> bool {
-        let inside = matches!(word, Kw::Case | Kw::Table | Kw::End | Kw::If | Kw::Analyze);
-        let first = self.frame.op == Op::None
-            && self.outline.operations() == 0
-            && self.buffers.frames.is_empty();
-        if !first || inside || !word.is(VERB) {
-            return false;
-        }
-        self.start(Op::Done);
-        self.add_operation(i);
-        true
-    }
-
-    fn select(&mut self, i: usize) {
-        self.descend();
-        if self.at_main() {
-            self.start_select(i);
-            return;
-        }
-        match self.frame.op {
-            Op::Select => {
-                self.add_operation(i);
-                let frame = &mut self.frame;
-                frame.from_level = None;
-                frame.tables = false;
-                frame.joined = false;
-                frame.names = 0;
-                frame.alias = false;
-                frame.alias_level = None;
-            }
-            Op::Insert => self.start_select(i),
-            Op::Delete | Op::Update if self.frame.got => self.start_select(i),
-            Op::Define => {
-                self.frame.embedded = Some(self.level);
-                self.frame.past_modifiers = true;
-                self.add_operation(i);
-            }
-            _ => {}
-        }
-    }
-
-    fn change(&mut self, word: Kw, i: usize) -> bool {
-        if self.frame.op == Op::Bulk {
-            self.add_word(i);
-            self.frame.op = Op::Done;
-            return true;
-        }
-        if !self.at_main() {
-            return false;
-        }
-        self.start(match word {
-            Kw::Insert => Op::Insert,
-            Kw::Delete => Op::Delete,
-            _ => Op::Update,
-        });
-        self.add_operation(i);
-        true
-    }
-
-    fn from(&mut self, i: usize) {
-        if self.frame.op == Op::None {
-            // Some dialects let FROM begin the query.
-            self.start(Op::Select);
-            let upper = self
-                .get(i)
-                .bytes(self.sql)
-                .first()
-                .is_some_and(u8::is_ascii_uppercase);
-            let depth = self.buffers.frames.len();
-            self.frame.operation = self
-                .outline
-                .named_operation(if upper { b"SELECT" } else { b"select" }, depth);
-        }
-        let level = self.level;
-        let frame = &mut self.frame;
-        match frame.op {
-            Op::Select => {
-                frame.tables = true;
-                frame.from_level = Some(level);
-                frame.names = 0;
-                frame.alias = false;
-            }
-            Op::Delete => frame.expect = true,
-            Op::Define => frame.embedded_from |= frame.embedded.is_some(),
-            _ => {}
-        }
-    }
-
-    /// A name in a place where it may be a target.
-    fn target(&mut self, word: Kw, i: usize, end: usize) {
-        let frame = &mut self.frame;
-        match frame.op {
-            Op::Select => self.table(i, end),
-            Op::Insert | Op::Delete if frame.expect => {
-                frame.expect = false;
-                frame.got = true;
-                self.add_target(i, end);
-            }
-            Op::Update if !frame.got => match word {
-                Kw::LowPriority
-                | Kw::Ignore
-                | Kw::Or
-                | Kw::Rollback
-                | Kw::Abort
-                | Kw::Replace
-                | Kw::Fail
-                | Kw::Top => {}
-                _ => {
-                    frame.got = word != Kw::Statistics;
-                    self.add_target(i, end);
-                }
-            },
-            Op::Direct if !frame.got => {
-                frame.got = true;
-                self.add_target(i, end);
-            }
-            Op::Call => self.called(word, i, end),
-            Op::Define => self.defined(word, i, end),
-            Op::Truncate | Op::Lock => {
-                if word == Kw::Table || frame.op == Op::Lock && word == Kw::Tables {
-                    if !frame.typed {
-                        frame.typed = true;
-                        self.add_word(i);
-                    }
-                } else if !frame.got {
-                    frame.got = true;
-                    self.add_target(i, end);
-                }
-            }
-            Op::Transaction if word == Kw::Transaction && !frame.typed => {
-                frame.typed = true;
-                self.add_word(i);
-            }
-            Op::With if frame.expect => {
-                frame.expect = false;
-                let token = self.get(i);
-                if self.buffers.names.len() < NAMES {
-                    self.buffers
-                        .names
-                        .push((token.start, self.get(end - 1).end));
-                }
-            }
-            Op::Object => {
-                if !frame.typed && matches!(word, Kw::Database | Kw::Trigger) {
-                    frame.typed = true;
-                    frame.trigger = word == Kw::Trigger;
-                    self.add_word(i);
-                } else if frame.trigger && !frame.got {
-                    frame.got = true;
-                    self.add_target(i, end);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn table(&mut self, i: usize, end: usize) {
-        if self.frame.alias_level.is_some() || self.frame.alias {
-            return;
-        }
-        self.frame.names += 1;
-        if self.frame.names > 1 {
-            return;
-        }
-        let common = (self.frame.joined || self.frame.tables) && self.is_common(i, end);
-        if self.frame.joined {
-            self.frame.joined = false;
-            self.frame.names = 0;
-            if !common {
-                self.add_target(i, end);
-            }
-            return;
-        }
-        if self.frame.tables {
-            self.frame.tables = false;
-            if !common {
-                self.add_target_of(self.frame.operation, i, end);
-            }
-        }
-    }
-
-    /// Whether the name is a common table expression's.
-    fn is_common(&self, i: usize, end: usize) -> bool {
-        let bytes =
-            |from: u32, to: u32| self.sql.get(from as usize..to as usize).unwrap_or_default();
-        let name = bytes(self.get(i).start, self.get(end - 1).end);
-        self.buffers
-            .names
-            .iter()
-            .any(|&(from, to)| bytes(from, to).eq_ignore_ascii_case(name))
-    }
-
-    fn called(&mut self, word: Kw, i: usize, end: usize) {
-        let frame = &mut self.frame;
-        if frame.sequence {
-            frame.sequence = false;
-            frame.got = true;
-            self.add_target(i, end);
-        } else if !frame.got && !frame.next {
-            frame.got = true;
-            self.add_target(i, end);
-        } else if frame.next && !frame.value && word == Kw::Value {
-            frame.value = true;
-        } else if frame.value && word == Kw::For {
-            frame.sequence = true;
-        }
-    }
-
-    fn defined(&mut self, word: Kw, i: usize, end: usize) {
-        let frame = &mut self.frame;
-        if frame.embedded.is_some() {
-            if frame.embedded_from && frame.embedded == Some(self.level) {
-                frame.embedded_from = false;
-                self.add_target(i, end);
-            }
-            return;
-        }
-        if !frame.past_modifiers {
-            if word.is(OBJECT) {
-                frame.past_modifiers = true;
-                self.add_word(i);
-                return;
-            }
-            if word.is(MODIFIER) {
-                return;
-            }
-            frame.past_modifiers = true;
-        } else if word == Kw::Concurrently && !frame.got {
-            return;
-        }
-        if !frame.got {
-            frame.got = true;
-            self.add_target(i, end);
         }
     }
 
@@ -625,11 +286,7 @@ impl Pass<'_> {
         {
             self.frame.alias_level = None;
         }
-        let ends = self
-            .buffers
-            .frames
-            .last()
-            .is_some_and(|&(_, start)| level < start);
+        let ends = self.buffers.frames.last().is_some_and(|&(_, start)| level < start);
         if !ends {
             return;
         }
@@ -643,17 +300,5 @@ impl Pass<'_> {
             self.frame.joined = false;
             self.frame.names = self.frame.names.max(1);
         }
-    }
-}
-
-fn simple(word: Kw) -> Op {
-    match word {
-        Kw::Truncate => Op::Truncate,
-        Kw::Replace | Kw::Use => Op::Direct,
-        Kw::Lock => Op::Lock,
-        Kw::Begin | Kw::Commit | Kw::Rollback => Op::Transaction,
-        Kw::Bulk => Op::Bulk,
-        Kw::Backup | Kw::Restore | Kw::Enable | Kw::Disable => Op::Object,
-        _ => Op::Done,
     }
 }

@@ -62,23 +62,13 @@ pub(super) struct Token {
 }
 
 impl Token {
-    pub(super) const END: Token = Token {
-        start: 0,
-        end: 0,
-        kind: Kind::End,
-        code: 0,
-        flags: 0,
-        fate: Fate::Keep,
-    };
+    pub(super) const END: Token =
+        Token { start: 0, end: 0, kind: Kind::End, code: 0, flags: 0, fate: Fate::Keep };
 
     /// The keyword this is; [`Kw::None`] for other words and for everything else.
     #[inline]
     pub(super) fn word(&self) -> Kw {
-        if self.kind == Kind::Word {
-            Kw::from_code(self.code)
-        } else {
-            Kw::None
-        }
+        if self.kind == Kind::Word { Kw::from_code(self.code) } else { Kw::None }
     }
 
     #[inline]
@@ -100,8 +90,7 @@ impl Token {
     /// The token's bytes in the statement it was read from.
     #[inline]
     pub(super) fn bytes<'b>(&self, sql: &'b [u8]) -> &'b [u8] {
-        sql.get(self.start as usize..self.end as usize)
-            .unwrap_or_default()
+        sql.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
     #[inline]

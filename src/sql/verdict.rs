@@ -18,11 +18,8 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    pub(super) const CANONICAL: Rules = Rules {
-        mask_booleans: true,
-        collapse_lists: true,
-        collapse_rows: true,
-    };
+    pub(super) const CANONICAL: Rules =
+        Rules { mask_booleans: true, collapse_lists: true, collapse_rows: true };
 }
 
 /// Decides every token's fate and cuts the list where nothing may follow.
@@ -46,10 +43,7 @@ pub(super) fn judge(
         dialect,
         rules,
         tokens,
-        frames: Frames::new(
-            names,
-            matches!(dialect, Dialect::Postgres | Dialect::Oracle),
-        ),
+        frames: Frames::new(names, matches!(dialect, Dialect::Postgres | Dialect::Oracle)),
         verb: Kw::None,
         setting: false,
         copying: false,
@@ -84,7 +78,7 @@ fn begins_with_verb(tokens: &[Token]) -> bool {
 /// From where on everything is masked.
 fn cut_position(dialect: Dialect, truncated: bool, doubts: &Doubts) -> u32 {
     let mut at = doubts.ambiguous;
-    if dialect == Dialect::Generic || truncated {
+    if dialect == Dialect::Generic || truncated || doubts.swallowed {
         // `\'` ends a literal for some databases. With the dialect known and the end in sight, a wrong reading shows in one
         // of the signs below; otherwise nothing would tell.
         at = at.min(doubts.escape);
@@ -116,38 +110,37 @@ fn cut(tokens: &mut Vec<Token>, position: u32) {
         return;
     };
     tokens.truncate(keep);
-    let after_literal = tokens
-        .last()
-        .is_some_and(|token| matches!(token.kind, Kind::Text | Kind::Number));
+    let after_literal =
+        tokens.last().is_some_and(|token| matches!(token.kind, Kind::Text | Kind::Number));
     if !after_literal || first.flags & SPACE != 0 {
         tokens.push(masked(first));
     }
 }
 
-struct Judge<'a> {
-    sql: &'a [u8],
-    dialect: Dialect,
-    rules: Rules,
-    tokens: &'a mut Vec<Token>,
-    frames: Frames,
+pub(super) struct Judge<'a> {
+    pub(super) sql: &'a [u8],
+    pub(super) dialect: Dialect,
+    pub(super) rules: Rules,
+    pub(super) tokens: &'a mut Vec<Token>,
+    pub(super) frames: Frames,
     /// The statement's first word.
-    verb: Kw,
+    pub(super) verb: Kw,
     /// Right of the sign in `SET name = value`.
-    setting: bool,
+    pub(super) setting: bool,
     /// In `COPY ... FROM STDIN`, whose data follow the semicolon.
-    copying: bool,
+    pub(super) copying: bool,
     /// In the definition of a table or the like, where `password` is a column.
-    definition: bool,
+    pub(super) definition: bool,
     /// The end of a VALUES row that is being shown.
-    row_end: usize,
+    pub(super) row_end: usize,
 }
 
 impl Judge<'_> {
-    fn get(&self, index: usize) -> Token {
+    pub(super) fn get(&self, index: usize) -> Token {
         self.tokens.get(index).copied().unwrap_or(Token::END)
     }
 
-    fn set(&mut self, index: usize, fate: Fate) {
+    pub(super) fn set(&mut self, index: usize, fate: Fate) {
         if let Some(token) = self.tokens.get_mut(index) {
             token.fate = fate;
         }
@@ -254,16 +247,10 @@ impl Judge<'_> {
             // PRAGMA key(secret): SQLCipher's keys
             let name = self.get(i + 1).bytes(self.sql);
             let tail = name.len().saturating_sub(3);
-            if name
-                .get(tail..)
-                .is_some_and(|tail| tail.eq_ignore_ascii_case(b"key"))
+            if name.get(tail..).is_some_and(|tail| tail.eq_ignore_ascii_case(b"key"))
                 && token.kind == Kind::Word
             {
-                let value = if self.get(i + 2).kind == Kind::Operator {
-                    i + 3
-                } else {
-                    i + 2
-                };
+                let value = if self.get(i + 2).kind == Kind::Operator { i + 3 } else { i + 2 };
                 if self.get(value).is_punct(b'(') {
                     self.mask_rest(value + 1)
                 } else {
@@ -290,11 +277,8 @@ impl Judge<'_> {
         if !accounts || self.definition || previous.kind == Kind::End {
             return;
         }
-        let (value, at) = if next.is_operator(b'=') {
-            (self.get(i + 2), i + 2)
-        } else {
-            (next, i + 1)
-        };
+        let (value, at) =
+            if next.is_operator(b'=') { (self.get(i + 2), i + 2) } else { (next, i + 1) };
         if matches!(value.kind, Kind::Word | Kind::Quoted | Kind::Number)
             && !matches!(value.word(), Kw::Null | Kw::Password)
         {
@@ -366,88 +350,6 @@ impl Judge<'_> {
                 self.set(i, Fate::Drop)
             }
             _ => {}
-        }
-    }
-
-    /// `IN (?, $1, NULL)` becomes `IN (?)`.
-    fn collapse_list(&mut self, i: usize) {
-        let close = match self.get(i + 1) {
-            open if open.is_punct(b'(') => b')',
-            open if open.is_punct(b'[') => b']',
-            _ => return,
-        };
-        let Some(end) = self.plain_list(i + 2, close) else {
-            return;
-        };
-        for (index, token) in self.tokens.iter_mut().enumerate().take(end + 1).skip(i + 2) {
-            if index == i + 2 {
-                // It stands for the whole list now.
-                token.kind = Kind::Text;
-                token.flags &= !(SPACE | GAP);
-            } else if index == end {
-                token.flags &= !(SPACE | GAP);
-            } else {
-                token.kind = Kind::End;
-                token.fate = Fate::Gone;
-            }
-        }
-    }
-
-    /// `VALUES (?, ?), (?, ?)` keeps its first row.
-    fn collapse_rows(&mut self, i: usize) {
-        if !self.get(i + 1).is_punct(b'(') {
-            return;
-        }
-        let Some(first) = self.plain_list(i + 2, b')') else {
-            return;
-        };
-        self.row_end = first;
-        let mut end = first + 1;
-        while self.get(end).is_punct(b',') && self.get(end + 1).is_punct(b'(') {
-            let Some(close) = self.plain_list(end + 2, b')') else {
-                break;
-            };
-            end = close + 1;
-        }
-        for token in self.tokens.iter_mut().take(end).skip(first + 1) {
-            token.fate = Fate::Gone;
-            token.kind = Kind::End;
-        }
-    }
-
-    /// The index of the closing bracket, if all members from `from` on are literals, placeholders or NULL.
-    fn plain_list(&self, from: usize, close: u8) -> Option<usize> {
-        let mut i = from;
-        loop {
-            let token = self.get(i);
-            let next = self.get(i + 1);
-            let literal = match token.kind {
-                Kind::Text | Kind::Number | Kind::Param => true,
-                Kind::Word => {
-                    token.word() == Kw::Null
-                        || self.rules.mask_booleans && matches!(token.word(), Kw::True | Kw::False)
-                }
-                // In these lists double quotes are always masked.
-                Kind::Quoted => token.code == b'"' && !next.is_punct(b'.'),
-                Kind::Operator => {
-                    matches!(token.code, b'-' | b'+')
-                        && next.kind == Kind::Number
-                        && next.touches(&token)
-                }
-                Kind::Punct | Kind::End => false,
-            };
-            if !literal {
-                return None;
-            }
-            i += if token.kind == Kind::Operator { 2 } else { 1 };
-            let separator = self.get(i);
-            if separator.is_punct(close) {
-                return Some(i);
-            }
-            if !separator.is_punct(b',') {
-                return None;
-            }
-            i += 1;
         }
     }
 }

@@ -74,6 +74,14 @@ fn base64(text: &str) -> Vec<u8> {
     out
 }
 
+/// A statement's short name in the lists of differences: FNV-1a. The vectors themselves are not copied here.
+pub fn key(sql: &str) -> String {
+    let hash = sql
+        .bytes()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    format!("{hash:08x}")
+}
+
 /// Compares a set's failures with the list of expected differences: a failure that is not listed is a defect, and an
 /// entry that no longer fails must be taken off the list, so that it only shrinks.
 pub fn check(set: &str, total: usize, failures: &[(String, String)], expected: &[(&str, &str)]) {

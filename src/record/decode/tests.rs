@@ -170,3 +170,25 @@ fn no_bytes_panic() {
         }
     }
 }
+
+#[test]
+fn a_batch_skips_padding_and_refuses_strings_that_are_too_long() {
+    let padding = [16, 0, 0, 0, 0, 1, 0, 0, 9, 9, 9, 9, 9, 9, 9, 9];
+    let record = encoded(&span(), &[]);
+    let bytes = [&padding[..], &record, &padding[..]].concat();
+    let mut batch = Batch::new(&bytes);
+    assert_eq!(batch.next(NameId(0)), Ok(Some(&record[..])));
+    assert_eq!(batch.next(NameId(0)), Ok(None));
+
+    let fits = vec![b'x'; MAX_STRING];
+    let mut long = encoded(&span(), &[str_tag(b"key", &fits)]);
+    assert_eq!(validate(&long, NameId(0)), Ok(long.len()));
+    // As an encoder would that does not cut: eight bytes more.
+    let reference = 1 << 31 | (MAX_STRING as u32 + 8);
+    long[72..76].copy_from_slice(&reference.to_le_bytes());
+    long.extend([b'x'; 8]);
+    let len = long.len() as u32;
+    long[..4].copy_from_slice(&len.to_le_bytes());
+    let too_long = FormatErrorKind::StringTooLong(MAX_STRING + 8);
+    assert_eq!(validate(&long, NameId(0)), Err(too_long));
+}

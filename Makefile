@@ -1,0 +1,75 @@
+# Everything a newcomer needs: `make demo` shows it at work, `make test` proves it.
+
+CARGO ?= cargo
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+ABI := 1
+OUT := target/release
+# Found by its ABI's name, not by its path; and mapped for ever: threads of ours, and destructors
+# that std registers with the host's threads, may still want its code after a dlclose.
+ifeq ($(shell uname -s),Darwin)
+  SHARED := libscoutcore.dylib
+  SHARED_VERSIONED := libscoutcore.$(ABI).dylib
+  LINK := -C link-arg=-Wl,-install_name,@rpath/$(SHARED_VERSIONED)
+else
+  SHARED := libscoutcore.so
+  SHARED_VERSIONED := libscoutcore.so.$(ABI)
+  LINK := -C link-arg=-Wl,-soname,$(SHARED_VERSIONED) -C link-arg=-Wl,-z,nodelete \
+          -C link-arg=-Wl,-z,relro,-z,now
+endif
+
+# No path of the machine that builds ends up in what is shipped.
+REMAP := --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(HOME)/.cargo=cargo
+build bench: export RUSTFLAGS := $(REMAP) $(RUSTFLAGS)
+
+.PHONY: build demo test bench install install-files header docs clean help
+
+help: ## What there is to make
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+# Each artefact by itself: naming several crate types in one build silently switches LTO off.
+build: ## The shared object, the static library, the executable
+	$(CARGO) rustc --release --lib --crate-type cdylib -- $(LINK)
+	$(CARGO) rustc --release --lib --crate-type staticlib
+	$(CARGO) build --release --bin scout-core-agent
+
+demo: build ## A real web application, driven for ten seconds, and what we saw of it
+	examples/demo/run
+
+test: ## Everything that must hold; installs what it lacks, where it may
+	ffi-tests/install-deps
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) clippy --no-default-features --lib -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --quiet
+	$(CARGO) test
+	$(MAKE) build
+	python3 ffi-tests/packaging.py
+	python3 ffi-tests/run.py
+	examples/demo/run --check
+
+bench: build ## Us and the peers on the same work
+	$(CARGO) bench
+
+header: ## Writes include/scoutcore.h from src/ffi
+	SCOUT_BLESS=1 $(CARGO) test --quiet --test header
+
+docs: ## Writes what is generated in docs/
+	SCOUT_BLESS=1 $(CARGO) test --quiet --test docs
+
+install: build install-files ## Header, libraries, pkg-config file and executable, below DESTDIR/PREFIX
+
+install-files:
+	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/bin
+	install -m 644 include/scoutcore.h $(DESTDIR)$(PREFIX)/include/
+	install -m 755 $(OUT)/$(SHARED) $(DESTDIR)$(PREFIX)/lib/$(SHARED_VERSIONED)
+	ln -sf $(SHARED_VERSIONED) $(DESTDIR)$(PREFIX)/lib/$(SHARED)
+	install -m 644 $(OUT)/libscoutcore.a $(DESTDIR)$(PREFIX)/lib/
+	install -m 755 $(OUT)/scout-core-agent $(DESTDIR)$(PREFIX)/bin/
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' include/scoutcore.pc.in \
+		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/scoutcore.pc
+
+clean: ## What was built
+	$(CARGO) clean

@@ -1,0 +1,180 @@
+"""The suites: what each language builds, and which tests it runs."""
+
+import os
+import shutil
+import sys
+import time
+
+import scenario
+from runner import HERE, OUTPUT, ROOT, run
+
+EXAMPLES = os.path.join(ROOT, "examples")
+INCLUDE = os.path.join(ROOT, "include")
+WARNINGS = ["-Wall", "-Wextra", "-Werror"]
+CC = ["gcc", "-std=c11", "-O1", "-g", "-pthread", *WARNINGS, "-I" + INCLUDE]
+
+# What every language's example program does.
+EXAMPLE = [
+    (20, "request", "Controller/orders/index"),
+    (1, "request", "Controller/orders/broken"),
+    (1, "request", "Job/reports/nightly"),
+]
+
+
+def _here(*parts):
+    return os.path.join(HERE, *parts)
+
+
+def _built(*parts):
+    path = os.path.join(OUTPUT, *parts)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    return path
+
+
+def _linked(report):
+    """How to link against the library under test: by its file, found again by its SONAME."""
+    folder = os.path.dirname(report.library)
+    link = _built("lib", "libscoutcore.so.1")
+    if os.path.lexists(link):
+        os.remove(link)
+    os.symlink(report.library, link)
+    return [report.library, "-Wl,-rpath," + os.path.dirname(link), "-Wl,-rpath," + folder, "-ldl", "-lm"]
+
+
+def _lines(command, report):
+    """What a program lists."""
+    listed = run(command, report.environment("list"), 30)
+    if listed.code:
+        report.say("FAIL", "list", "%s: %s" % (" ".join(command), listed.complaint(30)))
+    return listed.output.split()
+
+
+def _stubs(report, name):
+    """The two shared objects that bindings must refuse, as environment variables."""
+    stubs = {"STUB_OTHER_ABI": 2, "STUB_INCOMPLETE": 1}
+    paths = {variable: _built("stubs", variable + ".so") for variable in stubs}
+    for variable, abi in stubs.items():
+        source = [_here("stubs", "stub.c"), "-DSTUB_ABI=%d" % abi, "-o", paths[variable]]
+        if not report.build(name + "/stubs", [*CC, "-shared", "-fPIC", *source]):
+            return {}
+    return paths
+
+
+def c(report):
+    if not shutil.which("gcc"):
+        return report.missing("c", "gcc")
+    header = os.path.join(INCLUDE, "scoutcore.h")
+    alone = ["-fsyntax-only", *WARNINGS, "-Wpedantic", header]
+    report.test("c/header-as-c", ["gcc", "-x", "c", "-std=c11", *alone])
+    report.test("c/header-as-c++", ["gcc", "-x", "c++", "-std=c++11", *alone])
+    linked = _linked(report)
+    programs = {
+        "harness": ["harness.c", "check.c", "misuse.c", "record.c", "process.c"],
+        "unload": ["unload.c"],
+    }
+    for name, sources in programs.items():
+        files = [_here("c", source) for source in sources]
+        libraries = linked if name != "unload" else ["-ldl"]
+        if not report.build("c/" + name, [*CC, *files, "-o", _built("c", name), *libraries]):
+            return None
+    app = os.path.join(EXAMPLES, "c", "app.c")
+    if not report.build("c/example", [*CC, app, "-o", _built("c", "app"), *linked]):
+        return None
+    harness = _built("c", "harness")
+    for test in _lines([harness, "--list"], report):
+        report.test("c/" + test, [harness, test])
+    report.test("c/unload", [_built("c", "unload"), report.library])
+    folder = report.folder("c/example")
+    report.test("c/example", [_built("c", "app")], folder=folder, expect=EXAMPLE)
+    return None
+
+
+def python(report):
+    stubs = _stubs(report, "python")
+    contract = [sys.executable, _here("python", "contract.py")]
+    for test in _lines([*contract, "--list"], report):
+        report.test("python/" + test, [*contract, test], **stubs)
+    folder = report.folder("python/example")
+    app = os.path.join(EXAMPLES, "python", "app.py")
+    report.test("python/example", [sys.executable, app], folder=folder, expect=EXAMPLE)
+
+
+def ruby(report):
+    if not shutil.which("ruby"):
+        return report.missing("ruby", "ruby")
+    stubs = _stubs(report, "ruby")
+    for backend, gem in (("ffi", "ffi"), ("fiddle", "fiddle")):
+        if run(["ruby", "-e", "require '%s'" % gem], dict(os.environ), 30).code:
+            report.missing("ruby-" + backend, "ruby's " + gem)
+            continue
+        contract = ["ruby", "-w", _here("ruby", "contract.rb"), backend]
+        for test in _lines([*contract, "--list"], report):
+            report.test("ruby-%s/%s" % (backend, test), [*contract, test], **stubs)
+        folder = report.folder("ruby-%s/example" % backend)
+        app = ["ruby", "-w", os.path.join(EXAMPLES, "ruby", "app.rb"), backend]
+        report.test("ruby-%s/example" % backend, app, folder=folder, expect=EXAMPLE)
+    return None
+
+
+def _elixir_built(report, name):
+    """The binding, built by its own Makefile; its `ebin`."""
+    for tool in ("elixirc", "erl", "make"):
+        if not shutil.which(tool):
+            return report.missing(name, tool)
+    make = ["make", "-s", "-C", os.path.join(EXAMPLES, "elixir"), "OUT=" + _built("elixir")]
+    return _built("elixir", "ebin") if report.build(name + "/build", make) else None
+
+
+def elixir(report):
+    ebin = _elixir_built(report, "elixir")
+    if not ebin:
+        return
+    stubs = _stubs(report, "elixir")
+    contract = ["elixir", "-pa", ebin, _here("elixir", "contract.exs")]
+    report.tests("elixir", contract, _lines([*contract, "--list"], report), **stubs)
+    # A node of its own for each: which library is loaded is decided once.
+    alone = ["elixir", "-pa", ebin, _here("elixir", "loading.exs")]
+    for test in _lines([*alone, "--list"], report):
+        report.test("elixir/" + test, [*alone, test], **stubs)
+    folder = report.folder("elixir/example")
+    app = ["elixir", "-pa", ebin, os.path.join(EXAMPLES, "elixir", "app.exs")]
+    report.test("elixir/example", app, folder=folder, expect=EXAMPLE)
+
+
+def same_payload(report):
+    """The scenario in every language; then all payloads are compared with the first one's."""
+    runners = {"python": [sys.executable, _here("python", "scenario.py")]}
+    if shutil.which("gcc"):
+        files = [_here("c", "scenario.c"), _here("c", "check.c")]
+        build = [*CC, *files, "-o", _built("c", "scenario"), *_linked(report)]
+        if report.build("scenario/c", build):
+            runners = {"c": [_built("c", "scenario")], **runners}
+    else:
+        report.missing("scenario/c", "gcc")
+    if shutil.which("ruby"):
+        for backend in ("ffi", "fiddle"):
+            runners["ruby-" + backend] = ["ruby", _here("ruby", "scenario.rb"), backend]
+    else:
+        report.missing("scenario/ruby", "ruby")
+    ebin = _elixir_built(report, "scenario/elixir")
+    if ebin:
+        runners["elixir"] = ["elixir", "-pa", ebin, _here("elixir", "scenario.exs")]
+
+    minute_ns = int(time.time()) // 60 * 60 * 10**9
+    calls = _built("scenario.txt")
+    with open(calls, "w", encoding="ascii") as file:
+        file.writelines(scenario.calls(scenario.load(_here("scenario.json")), minute_ns))
+    folders = []
+    for name, command in runners.items():
+        finished = report.test("scenario/" + name, [*command, calls])
+        if finished and finished.code == 0:
+            folders.append(report.folder("scenario/" + name))
+    if not report.wanted("scenario/same-payload"):
+        return
+    if len(folders) < len(runners):
+        report.say("FAIL", "scenario/same-payload", "not every language has a payload")
+        return
+    report.test("scenario/same-payload", [sys.executable, _here("compare.py"), *folders])
+
+
+ALL = {"c": c, "python": python, "ruby": ruby, "elixir": elixir, "scenario": same_payload}

@@ -1,0 +1,261 @@
+//! What the two faces call. Handles in, statuses out.
+
+use super::instance::Core;
+use super::pipeline::Extent;
+use super::registry::{self, Handle, slot_of, stamp_of};
+use super::{Done, Failure, stats as inspection, worker};
+use crate::model::{NameId, SpanId, TraceId, UnixNanos};
+use crate::record::{Batch, EncodeError, Encoder, Fit, MAX_RECORD, Span, Tag, Text};
+use crate::recorder::{self, InternError, Recorder, Refusal, clock};
+use crate::spool::Safety;
+use crate::sql::{self, Dialect, Scratch};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Starts a core from options in JSON.
+pub fn start(options: &str) -> Result<Handle, Failure> {
+    registry::start(options)
+}
+
+/// Interns a name.
+pub fn intern(handle: Handle, name: &[u8]) -> Result<NameId, Failure> {
+    let core = registry::find(handle)?;
+    let name = str::from_utf8(name).map_err(|_| Failure::Invalid("a name must be UTF-8"))?;
+    core.recorder.names.intern(name).map_err(|error| match error {
+        InternError::Full => Failure::Limit("16,384 names are interned; pass the string itself"),
+        InternError::TooLong => Failure::TooLarge("a name is at most 1,024 bytes"),
+        InternError::Busy => Failure::Busy,
+    })
+}
+
+/// The clock.
+#[inline]
+pub fn now(handle: Handle) -> Result<UnixNanos, Failure> {
+    check_live(handle)?;
+    Ok(clock::now())
+}
+
+/// The time, for a record that says none. Only inside a recording call.
+#[inline]
+pub fn clock_now() -> UnixNanos {
+    clock::now()
+}
+
+#[inline]
+fn check_live(handle: Handle) -> Result<(), Failure> {
+    if recorder::is_live(slot_of(handle), stamp_of(handle)) {
+        return Ok(());
+    }
+    registry::live_or_why(handle)
+}
+
+/// A span that has begun.
+#[derive(Clone, Copy, Debug)]
+pub struct Begun {
+    /// Its request's id.
+    pub trace_id: TraceId,
+    /// Its own id.
+    pub span_id: SpanId,
+    /// The id of the span it lies in.
+    pub parent_id: SpanId,
+    /// When it began.
+    pub start: UnixNanos,
+}
+
+/// Begins a span, in a request or as the root of a new one.
+#[inline]
+pub fn begin(handle: Handle, parent: Option<(TraceId, SpanId)>) -> Result<Begun, Failure> {
+    check_live(handle)?;
+    if parent.is_some_and(|(trace, span)| trace.is_none() || span.is_none()) {
+        return Err(Failure::Invalid("the parent's ids must not be zero"));
+    }
+    let (trace_id, span_id) = recorder::begin_ids(parent.map(|(trace, _)| trace));
+    let parent_id = parent.map_or(SpanId::NONE, |(_, span)| span);
+    Ok(Begun { trace_id, span_id, parent_id, start: clock::now() })
+}
+
+/// Records one record of any kind: `encode` writes it.
+///
+/// `max_name` is the highest interned id in it.
+#[inline]
+pub fn record(
+    handle: Handle,
+    max_name: NameId,
+    mut encode: impl FnMut(Encoder<'_>) -> Result<Fit, EncodeError>,
+) -> Result<Done, Failure> {
+    let (slot, stamp) = (slot_of(handle), stamp_of(handle));
+    let mut write = |recorder: &Recorder, out: Encoder<'_>| {
+        if max_name > recorder.names.highest() {
+            return Err(Failure::Invalid("a name id was never interned"));
+        }
+        let result = encode(out);
+        if let Ok(fit) = result
+            && fit.strings_cut + fit.tags_dropped > 0
+        {
+            count_clamped(recorder, fit);
+        }
+        Ok(result)
+    };
+    let mut result = recorder::record(slot, stamp, &mut write);
+    if let Err(Refusal::NotLive) = result {
+        // A stale handle, or a child's first call: then there is a core now.
+        registry::live_or_why(handle)?;
+        result = recorder::record(slot, stamp, &mut write);
+    }
+    match result {
+        Ok(Ok(fit)) if fit.strings_cut + fit.tags_dropped > 0 => Ok(Done::Clamped),
+        Ok(Ok(_)) => Ok(Done::Ok),
+        Ok(Err(failure)) => Err(failure),
+        Err(refusal) => Err(refused(refusal)),
+    }
+}
+
+#[cold]
+fn count_clamped(recorder: &Recorder, fit: Fit) {
+    let counters = &recorder.counters;
+    counters.strings_cut.fetch_add(u64::from(fit.strings_cut), Ordering::Relaxed);
+    counters.tags_dropped.fetch_add(u64::from(fit.tags_dropped), Ordering::Relaxed);
+}
+
+#[cold]
+fn refused(refusal: Refusal) -> Failure {
+    match refusal {
+        Refusal::NotLive => Failure::ShutDown,
+        Refusal::NoRoom => Failure::Dropped,
+        Refusal::Reentrant => Failure::Busy,
+    }
+}
+
+/// Records a span.
+#[inline]
+pub fn record_span<'a>(
+    handle: Handle,
+    span: &Span<'a>,
+    tags: impl Iterator<Item = Tag<'a>> + Clone,
+    max_name: NameId,
+) -> Result<Done, Failure> {
+    if span.trace_id.is_none() || span.span_id.is_none() {
+        return Err(Failure::Invalid("trace id and span id must not be zero"));
+    }
+    record(handle, max_name, |out| out.span(span, tags.clone()))
+}
+
+/// Records a batch; counts what was accepted, also when it fails.
+pub fn record_batch(handle: Handle, bytes: &[u8], accepted: &mut usize) -> Result<Done, Failure> {
+    let core = registry::find(handle)?;
+    let mut batch = Batch::new(bytes);
+    while let Some(bytes) = batch.next(core.recorder.names.highest())? {
+        record(handle, NameId(0), |out| out.verbatim(bytes))?;
+        *accepted += 1;
+    }
+    Ok(Done::Ok)
+}
+
+/// Whether an event's JSON is one that will be understood later.
+pub fn check_event(json: Text<'_>) -> Result<(), Failure> {
+    let Text::Bytes(bytes) = json else { return Ok(()) };
+    if bytes.len() > MAX_RECORD - 400 {
+        return Err(Failure::TooLarge("an event's JSON is at most 65,000 bytes"));
+    }
+    serde_json::from_slice::<serde::de::IgnoredAny>(bytes)
+        .map(|_| ())
+        .map_err(|_| Failure::Invalid("the event's value is not JSON"))
+}
+
+/// Flushes.
+pub fn flush(handle: Handle, timeout_ms: u32) -> Result<Done, Failure> {
+    crate::sys::fork::check();
+    let core = registry::find(handle)?;
+    finish(core, Extent::Flush, deadline(timeout_ms))
+}
+
+/// Shuts down.
+pub fn shutdown(handle: Handle, timeout_ms: u32) -> Result<Done, Failure> {
+    crate::sys::fork::check();
+    let Some(core) = registry::end(handle)? else { return Ok(Done::Ok) };
+    let deadline = deadline(timeout_ms);
+    recorder::retire(core.slot, &core.recorder, deadline);
+    core.stopping.store(true, Ordering::Release);
+    finish(core, Extent::Shutdown, deadline)
+}
+
+fn deadline(timeout_ms: u32) -> Instant {
+    Instant::now() + Duration::from_millis(timeout_ms.into())
+}
+
+/// Has the work done by the background threads, or does it here when there are none.
+fn finish(core: &Core, extent: Extent, deadline: Instant) -> Result<Done, Failure> {
+    let ticket = core.board.request();
+    match core.threads.worker.get() {
+        Some(worker) => worker.unpark(),
+        None => {
+            let safety = worker::settle(core, extent).map_or(Safety::Disk, |s| s.safety);
+            core.board.note_settled(ticket, safety);
+            let left = worker::courier_round(core, true, deadline);
+            core.board.note_couriered(ticket, left);
+            if extent == Extent::Shutdown {
+                core.empty();
+            }
+        }
+    }
+    core.board.wait(ticket, deadline)
+}
+
+/// Counters as flat JSON.
+pub fn stats(handle: Handle) -> Result<String, Failure> {
+    Ok(inspection::stats(registry::find(handle)?))
+}
+
+/// A report for a person, as JSON.
+pub fn diagnose(handle: Handle) -> Result<String, Failure> {
+    Ok(inspection::diagnose(registry::find(handle)?))
+}
+
+/// Shows the oldest log line and removes it if `take` succeeds.
+pub fn next_log(
+    handle: Handle,
+    take: impl FnOnce(&str) -> Result<(), Failure>,
+) -> Result<Done, Failure> {
+    match registry::find(handle)?.log.next(take) {
+        Some(taken) => taken.map(|()| Done::Ok),
+        None => Ok(Done::Empty),
+    }
+}
+
+/// Shows this thread's last error.
+pub fn last_error<R>(show: impl FnOnce(&str) -> R) -> R {
+    recorder::with_last_error(show)
+}
+
+/// Remembers this thread's last error.
+#[cold]
+pub fn set_last_error(failure: &Failure) {
+    recorder::set_last_error(failure);
+}
+
+/// Panics caught in calls, of all cores: the guard knows of none.
+pub(super) static PANICS_IN_CALLS: AtomicU64 = AtomicU64::new(0);
+
+/// Counts a panic that a guard caught.
+#[cold]
+pub fn note_panic() {
+    PANICS_IN_CALLS.fetch_add(1, Ordering::Relaxed);
+    recorder::set_last_error(&"a fault inside the library was contained");
+}
+
+/// A name that is no text is one that nobody knows.
+fn dialect_of(name: &[u8]) -> Dialect {
+    Dialect::from_name(str::from_utf8(name).unwrap_or_default())
+}
+
+/// Shows a statement without its literals.
+pub fn sql_sanitize<R>(dialect: &[u8], sql: &[u8], show: impl FnOnce(&str) -> R) -> R {
+    let mut scratch = Scratch::default();
+    show(sql::sanitize(&mut scratch, sql, dialect_of(dialect), false))
+}
+
+/// Shows a statement's summary.
+pub fn sql_summarize<R>(dialect: &[u8], sql: &[u8], show: impl FnOnce(&str) -> R) -> R {
+    let mut scratch = Scratch::default();
+    show(sql::summarize(&mut scratch, sql, dialect_of(dialect), false))
+}

@@ -1,0 +1,105 @@
+use super::{Done, Failure};
+use crate::spool::Safety;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Instant;
+
+/// Where flushes are asked for and answered. A flush is a ticket; the threads that do the work note
+/// how far they have come.
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    requested: AtomicU64,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    settled: u64,
+    safety: Safety,
+    couriered: u64,
+    left: Left,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        State { settled: 0, safety: Safety::Disk, couriered: 0, left: Left::Nothing }
+    }
+}
+
+/// What a round of deliveries left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// All is delivered.
+    Nothing,
+    /// Something waits, safe or not.
+    Waiting(Safety),
+    /// Something was refused for good.
+    Rejected,
+}
+
+impl Board {
+    /// Takes a ticket.
+    pub(super) fn request(&self) -> u64 {
+        self.requested.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// The highest ticket so far. Read before the work begins that is to satisfy it.
+    pub(super) fn requested(&self) -> u64 {
+        self.requested.load(Ordering::SeqCst)
+    }
+
+    /// The highest ticket whose records are through analysis and in the spool.
+    pub(super) fn is_settled(&self, ticket: u64) -> bool {
+        self.lock().settled >= ticket
+    }
+
+    pub(super) fn is_couriered(&self, ticket: u64) -> bool {
+        self.lock().couriered >= ticket
+    }
+
+    pub(super) fn note_settled(&self, ticket: u64, safety: Safety) {
+        let mut state = self.lock();
+        state.settled = state.settled.max(ticket);
+        state.safety = safety;
+        self.changed.notify_all();
+    }
+
+    pub(super) fn note_couriered(&self, ticket: u64, left: Left) {
+        let mut state = self.lock();
+        state.couriered = state.couriered.max(ticket);
+        state.left = left;
+        self.changed.notify_all();
+    }
+
+    /// Waits for a ticket's outcome.
+    pub(super) fn wait(&self, ticket: u64, deadline: Instant) -> Result<Done, Failure> {
+        let mut state = self.lock();
+        loop {
+            if state.couriered >= ticket {
+                return match state.left {
+                    Left::Nothing => Ok(Done::Ok),
+                    Left::Waiting(Safety::Disk) => Ok(Done::Spooled),
+                    Left::Waiting(Safety::Memory) => Err(Failure::Undelivered),
+                    Left::Rejected => Err(Failure::Rejected),
+                };
+            }
+            let now = Instant::now();
+            if now >= deadline {
+                return match (state.settled >= ticket, state.safety) {
+                    (true, Safety::Disk) => Ok(Done::Spooled),
+                    _ => Err(Failure::Timeout),
+                };
+            }
+            state = self
+                .changed
+                .wait_timeout(state, deadline - now)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

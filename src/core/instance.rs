@@ -1,0 +1,183 @@
+use super::board::Board;
+use super::courier::{Courier, Report};
+use super::log::{Level, Log};
+use super::pipeline::Pipeline;
+use super::setup::Setup;
+use crate::engine::{Engine, EngineStats, Period};
+use crate::payload::Metadata;
+use crate::recorder::{NameTable, Recorder, clock};
+use crate::spool::{Place, Spool};
+use crate::sys::{host, random};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+/// One core of one process, in one fork generation. Never freed (threads of the host may be about
+/// to look at it), but emptied at its shutdown.
+pub(super) struct Core {
+    pub(super) setup: Arc<Setup>,
+    pub(super) slot: usize,
+    pub(super) recorder: Recorder,
+    /// `None` once the core has ended.
+    pub(super) pipeline: Mutex<Option<Pipeline>>,
+    pub(super) courier: Mutex<Option<Courier>>,
+    pub(super) spool: Mutex<Spool<Period>>,
+    pub(super) board: Board,
+    pub(super) log: Log,
+    pub(super) threads: Threads,
+    pub(super) snapshot: Mutex<Snapshot>,
+    /// Panics that a guard caught.
+    pub(super) panics: AtomicU64,
+    pub(super) stopping: AtomicBool,
+    pub(super) place: PlaceNote,
+    seed: [u64; 2],
+    sequence: AtomicU64,
+    process: u32,
+    panic_at: Mutex<Option<String>>,
+}
+
+/// The background threads, as far as they are there.
+#[derive(Default)]
+pub(super) struct Threads {
+    pub(super) worker: OnceLock<std::thread::Thread>,
+    pub(super) courier: OnceLock<std::thread::Thread>,
+    /// Threads that could not be had.
+    pub(super) failed: AtomicU64,
+}
+
+/// The parts' own counts as of their last turn, so that stats wait for nobody.
+#[derive(Clone, Default)]
+pub(super) struct Snapshot {
+    pub(super) engine: EngineStats,
+    pub(super) courier: Report,
+    pub(super) records_drained: u64,
+}
+
+/// Where files lie, for the diagnosis.
+#[derive(Clone, Debug)]
+pub(super) struct PlaceNote {
+    pub(super) data_dir: Option<String>,
+    pub(super) payloads: Option<String>,
+    pub(super) passed_over: Vec<String>,
+}
+
+impl Core {
+    /// Builds a core from a valid setup. What fails here is the machine's doing: the core lives
+    /// with it, and says so in its log and diagnosis.
+    pub(super) fn new(setup: Arc<Setup>, slot: usize, stamp: u64, names: NameTable) -> Core {
+        clock::start();
+        let now = clock::now();
+        let seed = random::seed();
+        let log = Log::new(Level::named(setup.settings.text("log_level")));
+        let place = setup.place();
+        for line in &place.passed_over {
+            log.add(Level::Debug, || format!("not used as data directory: {line}"));
+        }
+        let dir = setup.spool_dir(&place).unwrap_or_else(|error| {
+            log.add(Level::Warn, || format!("spool directory: {error}"));
+            None
+        });
+        if dir.is_none() {
+            log.add(Level::Warn, || {
+                "no directory for files: minutes are kept in memory until delivered".into()
+            });
+        }
+        let timeout = Duration::from_millis(setup.settings.integer("http_timeout_ms"));
+        let courier = match setup.transport(&place) {
+            Ok(transport) => Some(Courier::new(transport, timeout)),
+            // The setup was checked: only a defect gets here.
+            Err(failure) => {
+                log.add(Level::Error, || failure.to_string());
+                None
+            }
+        };
+        let engine = Engine::new(setup.engine_config(), seed, now);
+        let limit = setup.settings.integer("spool_limit_mib") << 20;
+        let panic_at = setup.settings.text_if_set("test_panic").map(str::to_owned);
+        let recorder = Recorder::new(stamp, setup.recorder_bytes(), names);
+        let drainer = recorder.drainer();
+        if panic_at.as_deref() == Some("record") {
+            recorder.panic_at_next_attach();
+        }
+        Core {
+            slot,
+            recorder,
+            pipeline: Mutex::new(drainer.map(|drainer| Pipeline::new(drainer, engine))),
+            courier: Mutex::new(courier),
+            spool: Mutex::new(Spool::new(dir, seed[1], limit)),
+            board: Board::default(),
+            log,
+            threads: Threads::default(),
+            snapshot: Mutex::default(),
+            panics: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
+            place: note(&setup, &place),
+            seed,
+            sequence: AtomicU64::new(0),
+            process: host::process_id(),
+            panic_at: Mutex::new(panic_at),
+            setup,
+        }
+    }
+
+    /// Random enough for jitter and ids; not for secrets.
+    pub(super) fn random(&self) -> u64 {
+        let n = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut z = self.seed[0].wrapping_add(n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A new payload's id: sixteen letters, as the Ruby agent's `unique_id`.
+    pub(super) fn new_id(&self) -> String {
+        let (mut a, mut b) = (self.random(), self.random());
+        let letter = |n: &mut u64| {
+            let at = (*n % 26) as u8;
+            *n /= 26;
+            char::from(b'a' + at)
+        };
+        (0..16).map(|i| letter(if i < 8 { &mut a } else { &mut b })).collect()
+    }
+
+    /// What a payload says of its sender.
+    pub(super) fn metadata(&self, id: &str) -> Metadata {
+        Metadata {
+            app_name: self.setup.settings.text("name").to_owned(),
+            app_root: self.setup.settings.text("application_root").to_owned(),
+            unique_id: id.to_owned(),
+            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            agent_pid: self.process,
+            platform: None,
+            environment: None,
+        }
+    }
+
+    /// Panics, once, if a test asked for it here.
+    pub(super) fn test_panic(&self, at: &str) {
+        if let Ok(mut wanted) = self.panic_at.try_lock()
+            && wanted.as_deref() == Some(at)
+        {
+            *wanted = None;
+            drop(wanted);
+            crate::sys::panic_for_test();
+        }
+    }
+
+    /// Gives up what takes memory. After this the core answers nothing but stats.
+    pub(super) fn empty(&self) {
+        let clear = std::sync::PoisonError::into_inner;
+        *self.pipeline.lock().unwrap_or_else(clear) = None;
+        *self.courier.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+        self.recorder.release_segments();
+    }
+}
+
+fn note(setup: &Setup, place: &Place) -> PlaceNote {
+    let show = |path: &std::path::Path| path.display().to_string();
+    PlaceNote {
+        data_dir: place.found.as_ref().map(|(path, _)| show(path)),
+        payloads: (!setup.is_remote()).then(|| show(&setup.payload_directory(place))),
+        passed_over: place.passed_over.clone(),
+    }
+}

@@ -1,0 +1,186 @@
+//! The background threads: one that drains, analyses and spools; one that delivers, where delivery
+//! crosses a network. Both sleep in `park_timeout`, catch their own panics, and end with the core.
+
+use super::board::Left;
+use super::courier::GRACE;
+use super::instance::{Core, Snapshot};
+use super::log::Level;
+use super::pipeline::{Extent, Settled};
+use crate::model::Minute;
+use crate::recorder::clock;
+use crate::spool::Safety;
+use crate::sys::thread;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// The longest sleep: an idle core wakes once a second.
+const IDLE: Duration = Duration::from_secs(1);
+/// The shortest sleep between two drains under load.
+const BUSY: Duration = Duration::from_millis(10);
+/// How long an unattended round of deliveries may take.
+const ROUND: Duration = Duration::from_secs(120);
+
+/// Starts the threads that this core needs. One that cannot be had is counted: flush and shutdown
+/// do its work then.
+pub(super) fn start(core: &'static Core) {
+    if !core.setup.settings.flag("background") {
+        return;
+    }
+    match thread::spawn("scout-worker", move || run(core, worker_turn)) {
+        Ok(handle) => {
+            core.recorder.set_drainer(handle.thread().clone());
+            let _ = core.threads.worker.set(handle.thread().clone());
+        }
+        Err(error) => no_thread(core, &error),
+    }
+    if core.setup.is_remote() && core.threads.worker.get().is_some() {
+        match thread::spawn("scout-courier", move || run(core, courier_turn)) {
+            Ok(handle) => {
+                let _ = core.threads.courier.set(handle.thread().clone());
+            }
+            Err(error) => no_thread(core, &error),
+        }
+    }
+}
+
+fn no_thread(core: &Core, error: &std::io::Error) {
+    core.threads.failed.fetch_add(1, Ordering::Relaxed);
+    core.log.add(Level::Warn, || format!("no background thread, flush does its work: {error}"));
+}
+
+/// What a thread carries from turn to turn.
+struct Turn {
+    sleep: Duration,
+    next_delivery: Instant,
+    done: bool,
+}
+
+fn run(core: &'static Core, turn: fn(&'static Core, &mut Turn)) {
+    let mut state = Turn { sleep: BUSY, next_delivery: Instant::now() + IDLE, done: false };
+    while !state.done {
+        if catch_unwind(AssertUnwindSafe(|| turn(core, &mut state))).is_err() {
+            core.panics.fetch_add(1, Ordering::Relaxed);
+            core.log.add(Level::Error, || "a fault in a background thread was contained".into());
+            state.sleep = IDLE / 10;
+        }
+        if !state.done {
+            std::thread::park_timeout(state.sleep);
+        }
+    }
+}
+
+fn worker_turn(core: &'static Core, turn: &mut Turn) {
+    clock::renew();
+    core.test_panic("worker");
+    // In this order: a shutdown sets `stopping`, then takes its ticket.
+    let ticket = core.board.requested();
+    let stopping = core.stopping.load(Ordering::Acquire);
+    let asked = !core.board.is_settled(ticket);
+    let extent = match (stopping, asked) {
+        (true, _) => Extent::Shutdown,
+        (false, true) => Extent::Flush,
+        (false, false) => Extent::Closed,
+    };
+    let Some(settled) = settle(core, extent) else {
+        turn.done = true;
+        return;
+    };
+    turn.sleep = next_sleep(turn.sleep, &settled);
+    if asked {
+        core.board.note_settled(ticket, settled.safety);
+    }
+    match core.threads.courier.get() {
+        Some(courier) => {
+            if asked {
+                courier.unpark();
+            }
+            turn.done = stopping;
+        }
+        None => {
+            deliver(core, turn, ticket, Instant::now() + ROUND);
+            turn.done = stopping;
+        }
+    }
+    if turn.done && core.board.is_couriered(ticket) {
+        core.empty();
+    }
+}
+
+fn courier_turn(core: &'static Core, turn: &mut Turn) {
+    let ticket = core.board.requested();
+    let stopping = core.stopping.load(Ordering::Acquire);
+    // What was asked for is in the spool first.
+    if core.board.is_settled(ticket) {
+        deliver(core, turn, ticket, Instant::now() + ROUND);
+        if stopping {
+            turn.done = true;
+            core.empty();
+        }
+    }
+    turn.sleep = IDLE;
+}
+
+/// A round of deliveries, if one was asked for or is due.
+fn deliver(core: &Core, turn: &mut Turn, ticket: u64, deadline: Instant) {
+    let asked = !core.board.is_couriered(ticket);
+    if !asked && Instant::now() < turn.next_delivery {
+        return;
+    }
+    let left = courier_round(core, asked, deadline);
+    turn.next_delivery = Instant::now() + until_next(core, left);
+    if asked {
+        core.board.note_couriered(ticket, left);
+    }
+}
+
+/// Runs the courier on this thread.
+pub(super) fn courier_round(core: &Core, everything: bool, deadline: Instant) -> Left {
+    let mut guard = core.courier.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(courier) = guard.as_mut() else { return Left::Waiting(Safety::Disk) };
+    let left = courier.round(core, everything, deadline);
+    let mut snapshot = core.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+    snapshot.courier = courier.report.clone();
+    left
+}
+
+/// Until the next minute is over and its stragglers are in, spread over two seconds so that the
+/// processes of an application do not all look at once; or until the receiver may be tried again.
+fn until_next(core: &Core, left: Left) -> Duration {
+    let into_minute = Duration::from_nanos(clock::now().0 % Minute::NANOS);
+    let spread = Duration::from_millis(core.random() % 2000);
+    let next_minute =
+        Duration::from_nanos(Minute::NANOS).saturating_sub(into_minute) + GRACE + spread;
+    match left {
+        Left::Waiting(_) => {
+            let guard = core.courier.lock().unwrap_or_else(PoisonError::into_inner);
+            guard.as_ref().map_or(next_minute, |courier| courier.backoff().min(next_minute))
+        }
+        Left::Nothing | Left::Rejected => next_minute,
+    }
+}
+
+/// Runs the pipeline on this thread. `None` once the core is empty.
+pub(super) fn settle(core: &Core, extent: Extent) -> Option<Settled> {
+    let mut guard = core.pipeline.lock().unwrap_or_else(PoisonError::into_inner);
+    let pipeline = guard.as_mut()?;
+    let settled = pipeline.settle(core, extent);
+    let mut snapshot = core.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+    let drained = snapshot.records_drained + settled.drained.records;
+    *snapshot = Snapshot {
+        engine: pipeline.engine().stats(),
+        records_drained: drained,
+        courier: std::mem::take(&mut snapshot.courier),
+    };
+    Some(settled)
+}
+
+/// Longer when little came, shorter when much did: memory is to be a quarter full at most.
+fn next_sleep(before: Duration, settled: &Settled) -> Duration {
+    match settled.drained.bytes {
+        0..=65_536 => (before * 2).min(IDLE),
+        65_537..=1_048_576 => before.clamp(BUSY, IDLE / 4),
+        _ => (before / 2).max(BUSY),
+    }
+}

@@ -1,0 +1,35 @@
+//! The hot path: where spans go when the application hands them over, and where the background
+//! thread finds them.
+//!
+//! Each thread writes into a segment that it alone owns: reserve, copy, publish with one release
+//! store. The drain reads each segment up to its published mark. Memory is bounded; when there is
+//! no free segment, the record is refused and counted, never waited for.
+//!
+//! State of one thread and one segment:
+//!
+//! | phase   | who may write       | left by                                            |
+//! |---------|---------------------|----------------------------------------------------|
+//! | free    | nobody              | a thread takes it from the free queue              |
+//! | active  | its thread          | it fills up, or its thread ends                    |
+//! | full    | nobody              | the drain has read it                              |
+//! | retired | nobody (thread gone)| the drain has read it                              |
+//!
+//! Never waits, never allocates after a thread's first record, and knows nothing of requests.
+#![allow(unsafe_code)]
+
+pub mod clock;
+mod drain;
+mod names;
+mod process;
+mod segment;
+mod thread;
+mod writer;
+
+pub use drain::{DrainReport, Drainer};
+pub use names::{InternError, NAME_BYTES, NAMES, NameTable};
+pub use process::{MAX_RECORDERS, Recorder, RecorderCounters, install, retire};
+pub use thread::{set_last_error, with_last_error};
+pub use writer::{Refusal, begin_ids, is_live, record};
+
+#[cfg(test)]
+mod tests;

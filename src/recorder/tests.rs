@@ -1,0 +1,178 @@
+use super::*;
+use crate::model::{SpanId, TraceId, UnixNanos};
+use crate::record::{Record, Span, Text};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// A recorder of its own slot, so that tests do not meet.
+struct Fixture {
+    slot: usize,
+    stamp: u64,
+    recorder: &'static Recorder,
+    drainer: Drainer,
+}
+
+static STAMPS: AtomicU64 = AtomicU64::new(1_000);
+
+fn fixture(slot: usize, memory: usize) -> Fixture {
+    let stamp = STAMPS.fetch_add(1, Ordering::Relaxed);
+    let recorder = Box::leak(Box::new(Recorder::new(stamp, memory, NameTable::default())));
+    install(slot, recorder);
+    let drainer = recorder.drainer().unwrap();
+    assert!(recorder.drainer().is_none());
+    Fixture { slot, stamp, recorder, drainer }
+}
+
+fn put(slot: usize, stamp: u64, id: u64) -> Result<(), Refusal> {
+    let span = Span {
+        trace_id: TraceId([1; 16]),
+        span_id: SpanId(id),
+        parent_id: SpanId(1),
+        start: UnixNanos(1),
+        end: UnixNanos(2),
+        operation: Text::Bytes(b"SQL/Query"),
+    };
+    record(slot, stamp, |_, out| Ok::<_, ()>(out.span(&span, std::iter::empty()))).map(|_| ())
+}
+
+impl Fixture {
+    fn drain(&mut self) -> Vec<u64> {
+        let mut ids = Vec::new();
+        self.drainer.drain(self.recorder, |record| {
+            if let Record::Span(span, _) = record {
+                ids.push(span.span_id.0);
+            }
+        });
+        ids
+    }
+}
+
+#[test]
+fn what_is_recorded_is_drained_once_and_in_order() {
+    let mut f = fixture(0, 1 << 20);
+    for id in 1..=3000 {
+        put(f.slot, f.stamp, id).unwrap();
+    }
+    assert_eq!(f.drain(), (1..=3000).collect::<Vec<_>>());
+    assert!(f.drain().is_empty());
+    put(f.slot, f.stamp, 7).unwrap();
+    assert_eq!(f.drain(), [7]);
+}
+
+#[test]
+fn threads_that_end_lose_nothing_and_leak_no_segment() {
+    let mut f = fixture(1, 1 << 20);
+    let mut seen = HashSet::new();
+    for round in 0..200u64 {
+        let (slot, stamp) = (f.slot, f.stamp);
+        let threads: Vec<_> = (0..4)
+            .map(|t| std::thread::spawn(move || put(slot, stamp, round * 4 + t + 1).unwrap()))
+            .collect();
+        threads.into_iter().for_each(|t| t.join().unwrap());
+        seen.extend(f.drain());
+    }
+    assert_eq!(seen.len(), 800);
+    let segments = f.recorder.counters.segments.load(Ordering::Relaxed);
+    assert!(segments <= 8, "{segments} segments for 4 threads at a time");
+}
+
+#[test]
+fn a_full_recorder_refuses_counts_and_recovers() {
+    let mut f = fixture(2, 0);
+    let mut accepted = 0;
+    while put(f.slot, f.stamp, accepted + 1).is_ok() {
+        accepted += 1;
+    }
+    assert!(put(f.slot, f.stamp, 9).is_err());
+    assert_eq!(f.recorder.counters.dropped_no_room.load(Ordering::Relaxed), 2);
+    assert_eq!(f.drain().len() as u64, accepted);
+    put(f.slot, f.stamp, 9).unwrap();
+    assert_eq!(f.drain(), [9]);
+}
+
+#[test]
+fn a_call_inside_a_call_is_refused() {
+    let f = fixture(3, 1 << 20);
+    let mut inner = None;
+    let _ = record(f.slot, f.stamp, |_, _| {
+        inner = Some(put(f.slot, f.stamp, 1));
+        Err::<Result<crate::record::Fit, _>, _>(())
+    });
+    assert_eq!(inner, Some(Err(Refusal::Reentrant)));
+    assert_eq!(f.recorder.counters.refused_reentrant.load(Ordering::Relaxed), 1);
+    put(f.slot, f.stamp, 1).unwrap();
+}
+
+#[test]
+fn retiring_under_fire_loses_no_accepted_record() {
+    for _ in 0..50 {
+        let mut f = fixture(4, 4 << 20);
+        let (slot, stamp) = (f.slot, f.stamp);
+        let go = AtomicBool::new(true);
+        let accepted: u64 = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..3)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut count = 0;
+                        while go.load(Ordering::Relaxed) && count < 20_000 {
+                            match put(slot, stamp, 1) {
+                                Ok(()) => count += 1,
+                                Err(Refusal::NotLive) => break,
+                                Err(_) => {}
+                            }
+                        }
+                        count
+                    })
+                })
+                .collect();
+            std::thread::sleep(Duration::from_micros(300));
+            assert!(retire(slot, f.recorder, Instant::now() + Duration::from_secs(5)));
+            let drained = f.drain().len() as u64;
+            go.store(false, Ordering::Relaxed);
+            let accepted = threads.into_iter().map(|t| t.join().unwrap()).sum();
+            assert_eq!(drained, accepted, "accepted after, or drained before, the end");
+            accepted
+        });
+        assert_eq!(put(slot, stamp, 1), Err(Refusal::NotLive));
+        f.recorder.release_segments();
+        let _ = accepted;
+    }
+}
+
+#[test]
+fn names_keep_their_ids_and_children_inherit_them() {
+    let table = NameTable::default();
+    let id = table.intern("Controller/users").unwrap();
+    assert_eq!(table.intern("Controller/users").unwrap(), id);
+    assert_ne!(table.intern("SQL/Query").unwrap(), id);
+    assert_eq!(table.intern("").unwrap().0, 0);
+    assert_eq!(table.intern(&"x".repeat(NAME_BYTES + 1)), Err(InternError::TooLong));
+    use crate::record::Names;
+    let child = NameTable::inherit(&table);
+    assert_eq!(child.name(id), Some("Controller/users"));
+    assert_eq!(child.intern("SQL/Query"), table.intern("SQL/Query"));
+    for n in table.highest().0..NAMES as u32 {
+        table.intern(&format!("n{n}")).unwrap();
+    }
+    assert_eq!(table.intern("one more"), Err(InternError::Full));
+    assert_eq!(table.intern("Controller/users").unwrap(), id);
+}
+
+#[test]
+fn ids_are_distinct_across_threads() {
+    let ids: Vec<_> = (0..4)
+        .map(|_| std::thread::spawn(|| (0..1000).map(|_| begin_ids(None)).collect::<Vec<_>>()))
+        .flat_map(|t| t.join().unwrap())
+        .collect();
+    let spans: HashSet<_> = ids.iter().map(|(_, span)| span).collect();
+    let traces: HashSet<_> = ids.iter().map(|(trace, _)| trace).collect();
+    assert_eq!((spans.len(), traces.len()), (4000, 4000));
+}
+
+#[test]
+fn the_last_error_is_the_threads_own_and_is_cut_at_a_character() {
+    set_last_error(&"\u{e9}".repeat(400));
+    with_last_error(|text| assert_eq!(text.chars().count(), 256));
+    std::thread::spawn(|| with_last_error(|text| assert!(text.is_empty()))).join().unwrap();
+}

@@ -1,0 +1,231 @@
+use super::process::{MAX_RECORDERS, Process, current};
+use super::segment::{Phase, Segment};
+use crate::sys::{fork, leaked::Leaked, random, thread::ExitHook};
+use std::cell::{Cell, UnsafeCell};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+/// What a thread keeps for one recorder.
+#[derive(Clone, Copy)]
+pub(super) struct Writer {
+    /// The recorder this is for; 0 when for none.
+    pub(super) stamp: u64,
+    pub(super) segment: Option<Segment>,
+    pub(super) index: u32,
+    /// Bytes published so far.
+    pub(super) position: u32,
+    /// The recorder itself.
+    pub(super) recorder: Option<&'static super::Recorder>,
+}
+
+impl Writer {
+    const NONE: Writer = Writer { stamp: 0, segment: None, index: 0, position: 0, recorder: None };
+}
+
+/// What one thread has: written by that thread alone, but for `taken` and `busy`, which others read.
+/// Records of ended threads are reused; none is ever freed.
+pub(super) struct ThreadRecord {
+    next: Leaked<ThreadRecord>,
+    taken: AtomicBool,
+    /// 1 while the thread is inside a recording call.
+    busy: AtomicU32,
+    pub(super) process: &'static Process,
+    writers: UnsafeCell<[Writer; MAX_RECORDERS]>,
+    random: Cell<u64>,
+    error: UnsafeCell<ErrorText>,
+}
+
+// SAFETY: shared for `busy`, `taken` and `next`, which are atomics; the cells are touched only by
+// the thread that has taken the record.
+unsafe impl Sync for ThreadRecord {}
+
+/// The last error's text, in place: no allocation, no destructor.
+struct ErrorText {
+    len: usize,
+    bytes: [u8; ERROR_BYTES],
+}
+
+const ERROR_BYTES: usize = 512;
+
+thread_local! {
+    // Const and without a destructor: std registers nothing for it with the host's thread.
+    static MINE: Cell<*const ThreadRecord> = const { Cell::new(std::ptr::null()) };
+}
+
+static EXIT: OnceLock<Option<ExitHook>> = OnceLock::new();
+
+/// All records of a process; grows to the highest number of threads that recorded at once.
+#[derive(Default)]
+pub(super) struct ThreadRecords(Leaked<ThreadRecord>);
+
+impl ThreadRecords {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &'static ThreadRecord> {
+        std::iter::successors(self.0.get(), |record| record.next.get())
+    }
+
+    fn take(&self, process: &'static Process) -> &'static ThreadRecord {
+        let reused = self.iter().find(|record| {
+            record.taken.compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        });
+        if let Some(record) = reused {
+            return record;
+        }
+        let record: &'static ThreadRecord = Box::leak(Box::new(ThreadRecord {
+            next: Leaked::empty(),
+            taken: AtomicBool::new(true),
+            busy: AtomicU32::new(0),
+            process,
+            writers: UnsafeCell::new([Writer::NONE; MAX_RECORDERS]),
+            random: Cell::new(random::seed()[0]),
+            error: UnsafeCell::new(ErrorText { len: 0, bytes: [0; ERROR_BYTES] }),
+        }));
+        let mut head = self.0.get();
+        loop {
+            record.next.set(head);
+            match self.0.replace(head, record) {
+                Ok(()) => return record,
+                Err(now) => head = now,
+            }
+        }
+    }
+}
+
+impl ThreadRecord {
+    /// Whether its thread is inside a recording call.
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Acquire) != 0
+    }
+
+    /// Marks the thread as inside a recording call; `None` if it already is, as when a signal
+    /// handler interrupted one. Unmarked when dropped, even by a panic.
+    #[inline(always)]
+    pub(super) fn enter(&'static self) -> Option<Entered> {
+        if self.busy.load(Ordering::Relaxed) != 0 {
+            return None;
+        }
+        self.busy.store(1, Ordering::Relaxed);
+        crate::sys::thread::light_fence();
+        Some(Entered(self))
+    }
+
+    /// The next number of this thread's generator (SplitMix64; Steele, Lea and Flood 2014).
+    /// Never zero.
+    #[inline]
+    pub(super) fn random(&self) -> u64 {
+        loop {
+            let state = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+            self.random.set(state);
+            let mut z = state;
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z ^= z >> 31;
+            if z != 0 {
+                return z;
+            }
+        }
+    }
+}
+
+/// A thread inside a recording call; gives access to its writers.
+pub(super) struct Entered(&'static ThreadRecord);
+
+impl Entered {
+    #[inline(always)]
+    pub(super) fn writer(&mut self, slot: usize) -> Option<&mut Writer> {
+        // SAFETY: `enter` admits one at a time, and only the record's own thread; the borrow ends
+        // with `self`'s.
+        unsafe { &mut *self.0.writers.get() }.get_mut(slot)
+    }
+
+    #[inline(always)]
+    pub(super) fn process(&self) -> &'static Process {
+        self.0.process
+    }
+}
+
+impl Drop for Entered {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.0.busy.store(0, Ordering::Release);
+    }
+}
+
+/// This thread's record, if it has one of this fork generation.
+#[inline(always)]
+pub(super) fn existing() -> Option<&'static ThreadRecord> {
+    let record = MINE.try_with(Cell::get).unwrap_or(std::ptr::null());
+    // SAFETY: null or a leaked record.
+    let record = unsafe { record.as_ref() }?;
+    (record.process.generation == fork::generation()).then_some(record)
+}
+
+/// This thread's record, made if need be.
+pub(super) fn mine() -> &'static ThreadRecord {
+    if let Some(record) = existing() {
+        return record;
+    }
+    let process = current();
+    let record = process.threads.take(process);
+    // SAFETY: `on_exit` is a plain function of an object that is never unmapped; it is armed with
+    // leaked records only.
+    let hook = EXIT.get_or_init(|| unsafe { ExitHook::new(on_exit) });
+    if let Some(hook) = hook {
+        hook.arm(std::ptr::from_ref(record).cast_mut().cast());
+    }
+    let _ = MINE.try_with(|mine| mine.set(record));
+    record
+}
+
+/// A thread ends: its segments are left for the drain, its record for the next thread.
+/// Atomic stores only; should the thread record once more, it takes a record anew.
+unsafe extern "C" fn on_exit(pointer: *mut libc::c_void) {
+    // SAFETY: armed with a leaked record.
+    let Some(record) = (unsafe { pointer.cast_const().cast::<ThreadRecord>().as_ref() }) else {
+        return;
+    };
+    let _ = MINE.try_with(|mine| mine.set(std::ptr::null()));
+    if record.process.generation != fork::generation() {
+        return;
+    }
+    let Some(mut entered) = record.enter() else { return };
+    for slot in 0..MAX_RECORDERS {
+        if let Some(writer) = entered.writer(slot) {
+            if let Some(segment) = writer.segment {
+                segment.leave(writer.stamp, Phase::Retired);
+            }
+            *writer = Writer::NONE;
+        }
+    }
+    drop(entered);
+    record.taken.store(false, Ordering::Release);
+}
+
+/// Remembers what was wrong with this thread's last failed call. Text past 512 bytes is cut.
+pub fn set_last_error(message: &dyn std::fmt::Display) {
+    struct Into<'t>(&'t mut ErrorText);
+    impl std::fmt::Write for Into<'_> {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            let room = self.0.bytes.get_mut(self.0.len..).unwrap_or_default();
+            let len = text.floor_char_boundary(room.len());
+            if let (Some(to), Some(from)) = (room.get_mut(..len), text.as_bytes().get(..len)) {
+                to.copy_from_slice(from);
+                self.0.len += len;
+            }
+            Ok(())
+        }
+    }
+    let record = mine();
+    // SAFETY: this thread's own record; a signal handler in between may mix the text, which stays
+    // within its bounds.
+    let text = unsafe { &mut *record.error.get() };
+    text.len = 0;
+    let _ = std::fmt::write(&mut Into(text), format_args!("{message}"));
+}
+
+/// Shows this thread's last error's text; empty when there was none.
+pub fn with_last_error<R>(show: impl FnOnce(&str) -> R) -> R {
+    let Some(record) = existing() else { return show("") };
+    // SAFETY: this thread's own record, not written while it is shown.
+    let text = unsafe { &*record.error.get() };
+    show(text.bytes.get(..text.len).and_then(|bytes| str::from_utf8(bytes).ok()).unwrap_or(""))
+}

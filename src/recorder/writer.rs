@@ -1,0 +1,143 @@
+use super::process::{Process, Recorder};
+use super::segment::Phase;
+use super::thread::{Writer, existing, mine};
+use crate::model::{SpanId, TraceId};
+use crate::record::{EncodeError, Encoder, Fit};
+use std::sync::atomic::Ordering;
+
+/// Why a record was not accepted. All but `NotLive` are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No recorder is live in that slot, in this process.
+    NotLive,
+    /// No free segment.
+    NoRoom,
+    /// The call came from inside another one on the same thread.
+    Reentrant,
+}
+
+/// Records into the recorder with `stamp`, if it is live in `slot`: `write` encodes into the
+/// thread's segment.
+///
+/// `write` may be called a second time, when the first segment had too little room. An error from
+/// it is handed back, and nothing is recorded.
+#[inline]
+pub fn record<E>(
+    slot: usize,
+    stamp: u64,
+    mut write: impl FnMut(&Recorder, Encoder<'_>) -> Result<Result<Fit, EncodeError>, E>,
+) -> Result<Result<Fit, E>, Refusal> {
+    let record = match existing() {
+        Some(record) => record,
+        None => mine(),
+    };
+    let Some(mut entered) = record.enter() else {
+        return Err(reentrant(slot));
+    };
+    let process = entered.process();
+    if !live(process, slot, stamp) {
+        return Err(Refusal::NotLive);
+    }
+    let Some(writer) = entered.writer(slot) else { return Err(Refusal::NotLive) };
+    if writer.stamp != stamp {
+        *writer = attach(process, slot, stamp).ok_or(Refusal::NotLive)?;
+    }
+    let Some(recorder) = writer.recorder else { return Err(Refusal::NotLive) };
+    if let Some(segment) = writer.segment {
+        // SAFETY: this thread owns the segment while the stamp is live; the slice ends with the call.
+        let rest = unsafe { segment.rest(writer.position) };
+        match write(recorder, Encoder::new(rest)) {
+            Ok(Ok(fit)) => {
+                writer.position += fit.len as u32;
+                segment.publish(writer.position);
+                return Ok(Ok(fit));
+            }
+            Ok(Err(EncodeError::NeedsSpace(_))) => {}
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    roll(recorder, writer, write)
+}
+
+/// Goes on in an empty segment.
+#[cold]
+#[inline(never)]
+fn roll<E>(
+    recorder: &Recorder,
+    writer: &mut Writer,
+    mut write: impl FnMut(&Recorder, Encoder<'_>) -> Result<Result<Fit, EncodeError>, E>,
+) -> Result<Result<Fit, E>, Refusal> {
+    if let Some(segment) = writer.segment.take()
+        && segment.leave(writer.stamp, Phase::Full)
+    {
+        // Has room for every segment there is.
+        let _ = recorder.full.push(writer.index);
+    }
+    let Some((index, segment)) = recorder.take() else {
+        recorder.counters.dropped_no_room.fetch_add(1, Ordering::Relaxed);
+        recorder.wake();
+        return Err(Refusal::NoRoom);
+    };
+    (writer.index, writer.segment, writer.position) = (index, Some(segment), 0);
+    // SAFETY: just taken: this thread owns it, nothing is published.
+    match write(recorder, Encoder::new(unsafe { segment.rest(0) })) {
+        Ok(Ok(fit)) => {
+            writer.position = fit.len as u32;
+            segment.publish(writer.position);
+            Ok(Ok(fit))
+        }
+        // A record is never larger than a segment.
+        Ok(Err(EncodeError::NeedsSpace(_))) => {
+            recorder.counters.dropped_no_room.fetch_add(1, Ordering::Relaxed);
+            Err(Refusal::NoRoom)
+        }
+        Err(error) => Ok(Err(error)),
+    }
+}
+
+#[cold]
+fn attach(process: &Process, slot: usize, stamp: u64) -> Option<Writer> {
+    let found = process.slots.get(slot)?.recorder.get()?;
+    found.panic_if_asked();
+    // A new core may have moved in between the two loads.
+    (found.stamp == stamp).then_some(Writer {
+        stamp,
+        segment: None,
+        index: 0,
+        position: 0,
+        recorder: Some(found),
+    })
+}
+
+#[cold]
+fn reentrant(slot: usize) -> Refusal {
+    if let Some(recorder) = super::process::current().slots.get(slot).and_then(|s| s.recorder.get())
+    {
+        recorder.counters.refused_reentrant.fetch_add(1, Ordering::Relaxed);
+    }
+    Refusal::Reentrant
+}
+
+/// Whether the recorder with `stamp` is live in `slot`, in this process.
+#[inline]
+pub fn is_live(slot: usize, stamp: u64) -> bool {
+    live(mine().process, slot, stamp)
+}
+
+#[inline(always)]
+fn live(process: &Process, slot: usize, stamp: u64) -> bool {
+    stamp != 0 && process.slots.get(slot).is_some_and(|s| s.stamp.load(Ordering::Relaxed) == stamp)
+}
+
+/// Ids for a new span: its request's, when that is given, or a new one.
+#[inline]
+pub fn begin_ids(trace: Option<TraceId>) -> (TraceId, SpanId) {
+    let record = mine();
+    let trace = trace.unwrap_or_else(|| {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&record.random().to_be_bytes());
+        bytes[8..].copy_from_slice(&record.random().to_be_bytes());
+        TraceId(bytes)
+    });
+    (trace, SpanId(record.random()))
+}

@@ -1,0 +1,86 @@
+//! A file's head: what it is, how long, and its checksum.
+
+use flate2::Crc;
+use std::fmt;
+
+/// `SCSP`, version 1 (u32), CRC-32 of the body (u32), the body's length (u32); little-endian.
+const HEAD: usize = 16;
+const MAGIC: [u8; 4] = *b"SCSP";
+const VERSION: u32 = 1;
+
+/// Why a file cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FrameError {
+    NotOurs,
+    OtherVersion(u32),
+    Truncated,
+    Checksum,
+}
+
+impl fmt::Display for FrameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FrameError::NotOurs => write!(f, "not a spool file"),
+            FrameError::OtherVersion(version) => write!(f, "spool format version {version}"),
+            FrameError::Truncated => write!(f, "cut short"),
+            FrameError::Checksum => write!(f, "checksum mismatch"),
+        }
+    }
+}
+
+pub(super) fn encode(body: &[u8]) -> Vec<u8> {
+    let mut file = Vec::with_capacity(HEAD + body.len());
+    file.extend(MAGIC);
+    file.extend(VERSION.to_le_bytes());
+    file.extend(checksum(body).to_le_bytes());
+    file.extend((body.len() as u32).to_le_bytes());
+    file.extend(body);
+    file
+}
+
+pub(super) fn decode(file: &[u8]) -> Result<&[u8], FrameError> {
+    let (head, body) = file.split_first_chunk::<HEAD>().ok_or(FrameError::Truncated)?;
+    let word = |at: usize| {
+        let bytes = head.get(at..at + 4).and_then(|b| b.first_chunk::<4>()).copied();
+        u32::from_le_bytes(bytes.unwrap_or_default())
+    };
+    if head[..4] != MAGIC {
+        return Err(FrameError::NotOurs);
+    }
+    if word(4) != VERSION {
+        return Err(FrameError::OtherVersion(word(4)));
+    }
+    if word(12) as usize != body.len() {
+        return Err(FrameError::Truncated);
+    }
+    if word(8) != checksum(body) {
+        return Err(FrameError::Checksum);
+    }
+    Ok(body)
+}
+
+/// CRC-32, as in gzip.
+pub fn checksum(body: &[u8]) -> u32 {
+    let mut crc = Crc::new();
+    crc.update(body);
+    crc.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_noticed() {
+        let file = encode(b"{\"minute\":29000000}");
+        assert_eq!(decode(&file), Ok(&b"{\"minute\":29000000}"[..]));
+        for bit in 0..file.len() * 8 {
+            let mut bad = file.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode(&bad).is_err(), "bit {bit}");
+        }
+        for len in 0..file.len() {
+            assert!(decode(&file[..len]).is_err(), "cut to {len}");
+        }
+    }
+}

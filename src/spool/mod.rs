@@ -1,0 +1,40 @@
+//! What waits to be delivered: closed minutes as files, shared by the processes of one application.
+//!
+//! Every process puts its own minutes in. Whoever holds the lock merges everyone's files of one
+//! minute into one parcel, and only then removes them:
+//!
+//! 1. `<minute>-....period`  one process's part of a minute
+//! 2. `<minute>-<id>.parcel` a merged minute, ready to send; names the files it was made of
+//! 3. nothing: delivered
+//!
+//! A parcel's sources are removed before it is sent, again after a crash, so a file counts once;
+//! a parcel keeps its id over all attempts, so a receiver can tell a repetition. Without a
+//! directory, or while the disk is full, the same happens in memory.
+//!
+//! Knows neither what a period holds nor where parcels go; reads no clock.
+
+mod frame;
+mod memory;
+mod parcel;
+mod place;
+mod store;
+
+pub use frame::checksum;
+pub use parcel::{Body, Parcel};
+pub use place::{Place, choose};
+pub use store::{Claim, Counters, Safety, Spool};
+
+use crate::model::Minute;
+
+/// What the spool keeps: a mergeable minute.
+pub trait Item: serde::Serialize + serde::de::DeserializeOwned {
+    /// The minute it is of.
+    fn minute(&self) -> Minute;
+    /// How many spans are in it, for the accounts when it must be given up.
+    fn spans(&self) -> u64;
+    /// Adds another of the same minute.
+    fn merge(&mut self, other: Self);
+}
+
+#[cfg(test)]
+mod tests;

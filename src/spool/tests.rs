@@ -1,0 +1,153 @@
+use super::*;
+use crate::sys::dir::{Dir, Trust};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Count {
+    minute: Minute,
+    spans: u64,
+}
+
+impl Item for Count {
+    fn minute(&self) -> Minute {
+        self.minute
+    }
+    fn spans(&self) -> u64 {
+        self.spans
+    }
+    fn merge(&mut self, other: Self) {
+        self.spans += other.spans;
+    }
+}
+
+fn count(minute: u64, spans: u64) -> Count {
+    Count { minute: Minute(minute), spans }
+}
+
+fn directory(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("scout-spool-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&path);
+    path
+}
+
+fn open(path: &std::path::Path, signature: u64, limit: u64) -> Spool<Count> {
+    Spool::new(Some(Dir::create(path, Trust::Private).unwrap()), signature, limit)
+}
+
+fn render(period: &Count, id: &str) -> Vec<Body> {
+    vec![Body { kind: "checkin".into(), entries: 1, json: format!("{} {id}", period.spans) }]
+}
+
+fn names(path: &std::path::Path) -> Vec<String> {
+    let entries = std::fs::read_dir(path).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name != "lock");
+    names.sort();
+    names
+}
+
+#[test]
+fn processes_share_one_parcel_a_minute() {
+    let path = directory("share");
+    let (mut one, mut two) = (open(&path, 1, 1 << 20), open(&path, 2, 1 << 20));
+    assert_eq!(one.put(count(7, 3)), Safety::Disk);
+    two.put(count(7, 4));
+    two.put(count(8, 1));
+    let claim = one.claim().unwrap().unwrap();
+    assert!(two.claim().unwrap().is_none(), "one at a time");
+    assert_eq!(one.minutes(&claim, Minute(8)), [Minute(7)]);
+    one.pack(&claim, Minute(7), "id".into(), render);
+    let parcel = one.next_parcel(&claim).unwrap();
+    assert_eq!((parcel.spans, parcel.bodies[0].json.as_str()), (7, "7 id"));
+    one.delivered(&claim, &parcel);
+    assert!(one.next_parcel(&claim).is_none());
+    assert_eq!(one.minutes(&claim, Minute(9)), [Minute(8)]);
+    drop(claim);
+    assert!(two.claim().unwrap().is_some());
+    std::fs::remove_dir_all(path).unwrap();
+}
+
+#[test]
+fn a_crash_between_packing_and_removing_counts_nothing_twice() {
+    let path = directory("crash");
+    let mut spool = open(&path, 1, 1 << 20);
+    spool.put(count(7, 3));
+    let period = names(&path).pop().unwrap();
+    let bytes = std::fs::read(path.join(&period)).unwrap();
+    let claim = spool.claim().unwrap().unwrap();
+    spool.pack(&claim, Minute(7), "id".into(), render);
+    // As if the process had died before it removed the source.
+    std::fs::write(path.join(&period), bytes).unwrap();
+    drop(claim);
+    let mut next = open(&path, 2, 1 << 20);
+    let claim = next.claim().unwrap().unwrap();
+    let parcel = next.next_parcel(&claim).unwrap();
+    assert_eq!(parcel.spans, 3);
+    assert!(next.minutes(&claim, Minute(99)).is_empty(), "the source is gone");
+    assert_eq!(next.put_back(&claim, parcel), Safety::Disk);
+    assert_eq!(next.next_parcel(&claim).unwrap().id, "id", "the id stays");
+    std::fs::remove_dir_all(path).unwrap();
+}
+
+#[test]
+fn damaged_files_are_set_aside_and_the_rest_goes_on() {
+    let path = directory("damage");
+    let mut spool = open(&path, 1, 1 << 20);
+    spool.put(count(7, 3));
+    let victim = path.join(names(&path).pop().unwrap());
+    spool.put(count(7, 4));
+    let mut bytes = std::fs::read(&victim).unwrap();
+    bytes[20] ^= 1;
+    std::fs::write(&victim, bytes).unwrap();
+    let claim = spool.claim().unwrap().unwrap();
+    spool.pack(&claim, Minute(7), "id".into(), render);
+    assert_eq!(spool.next_parcel(&claim).unwrap().spans, 4);
+    assert_eq!(spool.counters().files_damaged, 1);
+    assert!(names(&path).iter().any(|name| name.ends_with(".damaged")));
+    std::fs::remove_dir_all(path).unwrap();
+}
+
+#[test]
+fn over_its_limit_the_oldest_go_and_are_counted() {
+    let path = directory("limit");
+    let mut spool = open(&path, 1, 150);
+    for minute in 1..=9 {
+        spool.put(count(minute, 10));
+    }
+    let counters = spool.counters();
+    assert!(counters.bytes_on_disk <= 150, "{counters:?}");
+    assert_eq!(counters.spans_given_up + 10 * counters.files_on_disk, 90);
+    let claim = spool.claim().unwrap().unwrap();
+    assert_eq!(spool.minutes(&claim, Minute(99)).last(), Some(&Minute(9)));
+    std::fs::remove_dir_all(path).unwrap();
+}
+
+#[test]
+fn without_a_disk_memory_serves_within_bounds() {
+    let mut spool = Spool::new(None, 1, 1 << 20);
+    for minute in 0..200 {
+        assert_eq!(spool.put(count(minute, 1)), Safety::Memory);
+        spool.put(count(minute, 1));
+    }
+    let claim = spool.claim().unwrap().unwrap();
+    let minutes = spool.minutes(&claim, Minute(u64::MAX));
+    assert_eq!(spool.counters().spans_given_up + 2 * minutes.len() as u64, 400);
+    spool.pack(&claim, Minute(199), "id".into(), render);
+    let parcel = spool.next_parcel(&claim).unwrap();
+    assert_eq!(parcel.spans, 2);
+    assert_eq!(spool.put_back(&claim, parcel), Safety::Memory);
+    assert!(spool.next_parcel(&claim).is_some());
+}
+
+#[test]
+fn what_a_full_disk_refused_is_written_when_there_is_room() {
+    let path = directory("refused");
+    let mut spool = open(&path, 1, 1 << 20);
+    std::fs::remove_dir_all(&path).unwrap();
+    assert_eq!(spool.put(count(7, 3)), Safety::Memory);
+    assert_eq!(spool.counters().write_errors, 1);
+    let claim = Spool::<Count>::new(None, 1, 1).claim().unwrap().unwrap();
+    assert_eq!(spool.minutes(&claim, Minute(9)), [Minute(7)], "nothing is lost");
+}

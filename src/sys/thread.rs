@@ -1,0 +1,97 @@
+//! Threads: ours, and what we need to know of others'.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering, compiler_fence, fence};
+use std::thread::JoinHandle;
+
+/// Our threads parse SQL and JSON: room enough, and only virtual until touched.
+const STACK_BYTES: usize = 1 << 20;
+
+/// Starts a named thread with an explicit stack and all signals blocked, so that the host's
+/// handlers never run on it. Fails, and does not panic, where no thread can be had.
+pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    let before = block_signals();
+    let result = std::thread::Builder::new().name(name.into()).stack_size(STACK_BYTES).spawn(body);
+    if let Some(mask) = before {
+        // SAFETY: `mask` is the valid mask that the kernel gave us for this very thread.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const mask, std::ptr::null_mut()) };
+    }
+    result
+}
+
+fn block_signals() -> Option<libc::sigset_t> {
+    // SAFETY: an all-zero set is a valid value to be filled in.
+    let (mut all, mut before) =
+        unsafe { (std::mem::zeroed::<libc::sigset_t>(), std::mem::zeroed::<libc::sigset_t>()) };
+    // SAFETY: both sets are writable.
+    let failed = unsafe {
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before)
+    };
+    (failed == 0).then_some(before)
+}
+
+static MEMBARRIER: AtomicBool = AtomicBool::new(false);
+
+const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
+const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
+
+#[cfg(target_os = "linux")]
+fn membarrier(command: libc::c_int) -> bool {
+    // SAFETY: the call takes no pointers.
+    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn membarrier(_: libc::c_int) -> bool {
+    false
+}
+
+/// Prepares [`heavy_fence`]. Once per process; again in a child does no harm.
+pub fn register_fences() {
+    MEMBARRIER.store(membarrier(REGISTER_PRIVATE_EXPEDITED), Ordering::Relaxed);
+}
+
+/// The cheap side of an asymmetric fence: orders this thread's earlier stores before its later
+/// loads, as seen by a thread that runs [`heavy_fence`].
+#[inline(always)]
+pub fn light_fence() {
+    compiler_fence(Ordering::SeqCst);
+}
+
+/// The dear side: after it, every other thread has passed a full barrier.
+///
+/// Without `membarrier(2)` (before Linux 4.14, some sandboxes, macOS) it waits two milliseconds:
+/// store buffers drain in far less than one.
+pub fn heavy_fence() {
+    fence(Ordering::SeqCst);
+    if !(MEMBARRIER.load(Ordering::Relaxed) && membarrier(PRIVATE_EXPEDITED)) {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    fence(Ordering::SeqCst);
+}
+
+/// A per-thread pointer whose destructor runs when its thread ends.
+#[derive(Debug)]
+pub struct ExitHook(libc::pthread_key_t);
+
+impl ExitHook {
+    /// Makes a hook. `at_exit` gets the pointer that the ending thread had [`ExitHook::arm`]ed
+    /// with. `None` when the process has no keys left.
+    ///
+    /// # Safety
+    /// `at_exit` must stay mapped for the life of the process, and accept every armed pointer.
+    pub unsafe fn new(at_exit: unsafe extern "C" fn(*mut libc::c_void)) -> Option<ExitHook> {
+        let mut key = 0;
+        // SAFETY: `key` is writable; the destructor is as the caller promises.
+        let failed = unsafe { libc::pthread_key_create(&raw mut key, Some(at_exit)) };
+        (failed == 0).then_some(ExitHook(key))
+    }
+
+    /// Sets this thread's pointer. Null disarms.
+    #[allow(clippy::not_unsafe_ptr_arg_deref, reason = "the pointer is stored, not followed")]
+    pub fn arm(&self, pointer: *mut libc::c_void) -> bool {
+        // SAFETY: the key was created and is never deleted.
+        unsafe { libc::pthread_setspecific(self.0, pointer) == 0 }
+    }
+}
