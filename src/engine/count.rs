@@ -79,6 +79,7 @@ impl Engine {
         if facts.ignore || verdict == Verdict::Ignore {
             self.stats.requests_ignored += 1;
             self.stats.spans_ignored += request.spans();
+            self.stats.errors_ignored += request.errors.len() as u64;
             return dropped(Fate::Ignored);
         }
         if verdict == Verdict::SampleOut {

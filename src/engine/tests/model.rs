@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// count, total, exclusive, min, max
 pub type Sums = (u64, u64, u64, u64, u64);
+type Names = (String, String, String);
+type Counts = (u64, u64, u64, u64);
 
 #[derive(Debug, Default, PartialEq)]
 pub struct Figures {
     /// By scope, bucket, name.
-    pub metrics: BTreeMap<(String, String, String), Sums>,
+    pub metrics: BTreeMap<Names, Sums>,
     /// Root durations by endpoint.
     pub histograms: BTreeMap<String, u64>,
     /// Transactions, calls, nanoseconds, rows by scope, model, operation.
-    pub queries: BTreeMap<(String, String, String), (u64, u64, u64, u64)>,
+    pub queries: BTreeMap<Names, Counts>,
     /// Transactions, calls, nanoseconds by scope and host.
     pub hosts: BTreeMap<(String, String), (u64, u64, u64)>,
     /// Runs, errors, nanoseconds by queue and name.
