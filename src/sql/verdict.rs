@@ -5,7 +5,7 @@
 
 use super::dialect::Dialect;
 use super::doublequote::{self, Frames};
-use super::keywords::{Kw, RESERVED, VERB};
+use super::keywords::{Kw, OBJECT, RESERVED, VERB};
 use super::lexer::{Doubts, NOWHERE};
 use super::token::{Fate, GAP, Kind, OPEN, SPACE, Token};
 
@@ -48,6 +48,8 @@ pub(super) fn judge(
         setting: false,
         copying: false,
         definition: false,
+        call: Call::None,
+        block: false,
         row_end: 0,
     }
     .run();
@@ -117,6 +119,17 @@ fn cut(tokens: &mut Vec<Token>, position: u32) {
     }
 }
 
+/// T-SQL's procedures take bare words for strings: `EXEC sp_addlogin bob, secret`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    None,
+    /// The procedure's name, or more of it, comes next.
+    Name,
+    /// The name may be over.
+    Named,
+    Arguments,
+}
+
 pub(super) struct Judge<'a> {
     pub(super) sql: &'a [u8],
     pub(super) dialect: Dialect,
@@ -131,6 +144,10 @@ pub(super) struct Judge<'a> {
     pub(super) copying: bool,
     /// In the definition of a table or the like, where `password` is a column.
     pub(super) definition: bool,
+    /// Where in `EXEC procedure arguments` it is.
+    pub(super) call: Call,
+    /// Statements inside of a block may begin with any word.
+    pub(super) block: bool,
     /// The end of a VALUES row that is being shown.
     pub(super) row_end: usize,
 }
@@ -195,7 +212,13 @@ impl Judge<'_> {
             self.set(i, Fate::Mask);
         }
         if self.verb == Kw::None {
-            self.begin(i, word, token);
+            if !self.begin(i, word) {
+                return i;
+            }
+        } else if self.call != Call::None {
+            self.argument(i, word);
+        } else {
+            self.credential(i, token);
         }
         if word == Kw::None {
             self.frames.name(previous);
@@ -239,23 +262,89 @@ impl Judge<'_> {
         i + 1
     }
 
-    /// The first word of a statement.
-    fn begin(&mut self, i: usize, word: Kw, token: Token) {
+    /// The first word of a statement; false when it is masked with all that follows.
+    fn begin(&mut self, i: usize, word: Kw) -> bool {
+        if i > 0 && !word.is(VERB) && !self.block {
+            // Behind a semicolon, what begins with no verb is no statement: the data of a COPY, or the rest of a literal.
+            self.mask_rest(i);
+            return false;
+        }
         // A word that is no verb begins something too, or the next verb in it would be taken for the statement's.
         self.verb = if word == Kw::None { Kw::Case } else { word };
-        if word == Kw::Pragma {
-            // PRAGMA key(secret): SQLCipher's keys
-            let name = self.get(i + 1).bytes(self.sql);
-            let tail = name.len().saturating_sub(3);
-            if name.get(tail..).is_some_and(|tail| tail.eq_ignore_ascii_case(b"key"))
-                && token.kind == Kind::Word
-            {
-                let value = if self.get(i + 2).kind == Kind::Operator { i + 3 } else { i + 2 };
-                if self.get(value).is_punct(b'(') {
-                    self.mask_rest(value + 1)
-                } else {
-                    self.mask_rest(value)
+        match word {
+            Kw::Begin
+            | Kw::Create
+            | Kw::Alter
+            | Kw::Declare
+            | Kw::If
+            | Kw::While
+            | Kw::Do
+            | Kw::Case => self.block = true,
+            Kw::Exec | Kw::Execute => self.call = Call::Name,
+            Kw::Pragma => {
+                // PRAGMA key(secret): SQLCipher's keys
+                let name = self.get(i + 1).bytes(self.sql);
+                let tail = name.len().saturating_sub(3);
+                if name.get(tail..).is_some_and(|tail| tail.eq_ignore_ascii_case(b"key")) {
+                    let sign = self.get(i + 2);
+                    let signed = sign.kind == Kind::Operator || sign.is_punct(b'(');
+                    self.mask_rest(if signed { i + 3 } else { i + 2 });
                 }
+            }
+            _ => {}
+        }
+        true
+    }
+
+    /// A word in a procedure's call.
+    fn argument(&mut self, i: usize, word: Kw) {
+        match (self.call, word) {
+            (Call::Name, _) => self.call = Call::Named,
+            (_, Kw::Null | Kw::Default) => {}
+            // Without semicolons, the next statement.
+            (_, word) if word.is(VERB) => self.call = Call::None,
+            _ => {
+                self.call = Call::Arguments;
+                self.set(i, Fate::Mask);
+            }
+        }
+    }
+
+    /// `SECRET_KEY x`, without quotes, in a statement about anything but rows.
+    fn credential(&mut self, i: usize, token: Token) {
+        let about = matches!(
+            self.verb,
+            Kw::Attach
+                | Kw::Copy
+                | Kw::Create
+                | Kw::Alter
+                | Kw::Open
+                | Kw::Backup
+                | Kw::Restore
+                | Kw::Load
+                | Kw::Export
+                | Kw::Import
+        );
+        if !about || self.definition {
+            return;
+        }
+        let name = token.bytes(self.sql).to_ascii_lowercase();
+        let secret = name.split(|&b| b == b'_').any(|part| {
+            part.ends_with(b"key")
+                || [&b"secret"[..], b"token", b"passw", b"credential"]
+                    .iter()
+                    .any(|word| part.starts_with(word))
+        });
+        if !secret {
+            return;
+        }
+        let value = if self.get(i + 1).is_operator(b'=') { i + 2 } else { i + 1 };
+        let next = self.get(value);
+        if next.is_name() && !next.word().is(RESERVED | OBJECT) {
+            self.set(value, Fate::Mask);
+            if let Some(token) = self.tokens.get_mut(value) {
+                // Nothing else may show it again.
+                token.kind = Kind::Text;
             }
         }
     }
@@ -290,7 +379,11 @@ impl Judge<'_> {
         let after = self.get(i + 2);
         // 128 characters is the longest name any database has; a character is at most two bytes in nearly all of them.
         let long = token.len() > 258;
-        if long || self.setting || !self.frames.keeps(token, previous, next, after) {
+        let argument = matches!(self.call, Call::Named | Call::Arguments);
+        if self.call == Call::Name {
+            self.call = Call::Named;
+        }
+        if long || self.setting || argument || !self.frames.keeps(token, previous, next, after) {
             self.set(i, Fate::Mask);
         }
         self.frames.name(previous);
@@ -298,6 +391,7 @@ impl Judge<'_> {
 
     fn punct(&mut self, i: usize, token: Token, previous: Token, next: Token) {
         match token.code {
+            b'.' if self.call == Call::Named => self.call = Call::Name,
             b'(' => {
                 self.setting = false;
                 self.frames.open(previous, next);
@@ -314,6 +408,7 @@ impl Judge<'_> {
                 self.copying = false;
                 self.setting = false;
                 self.definition = false;
+                self.call = Call::None;
                 self.frames.statement();
             }
             b'[' if next.is_punct(b'[') && next.touches(&token) => {
