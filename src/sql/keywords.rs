@@ -322,16 +322,24 @@ const LONGEST: usize = 14;
 /// byte no word contains, so two words are equal exactly when their keys are.
 #[inline]
 fn key(bytes: &[u8], start: usize, len: usize) -> (u64, u64) {
+    match bytes.get(start..).and_then(<[u8]>::first_chunk::<16>) {
+        Some(chunk) => halves(chunk, len),
+        None => key_at_end(bytes, start, len),
+    }
+}
+
+/// The same where fewer than 16 bytes are left.
+#[cold]
+fn key_at_end(bytes: &[u8], start: usize, len: usize) -> (u64, u64) {
     let mut window = [0; 16];
-    let chunk = match bytes.get(start..).and_then(<[u8]>::first_chunk::<16>) {
-        Some(chunk) => chunk,
-        None => {
-            for (to, from) in window.iter_mut().zip(bytes.iter().skip(start)) {
-                *to = *from;
-            }
-            &window
-        }
-    };
+    for (to, from) in window.iter_mut().zip(bytes.iter().skip(start)) {
+        *to = *from;
+    }
+    halves(&window, len)
+}
+
+#[inline]
+fn halves(chunk: &[u8; 16], len: usize) -> (u64, u64) {
     let both = u128::from_le_bytes(*chunk) | u128::from_le_bytes([0x20; 16]);
     #[allow(clippy::cast_possible_truncation, reason = "the halves are what is wanted")]
     let (low, high) = (both as u64, (both >> 64) as u64);

@@ -37,14 +37,17 @@ pub(super) fn judge(
         return;
     }
     cut(tokens, cut_position(dialect, truncated, doubts));
-    let names = doubts.first_double < NOWHERE && doublequote::are_names(tokens);
+    let doubles = doubts.first_double < NOWHERE;
+    let names = doubles && doublequote::are_names(tokens);
     Judge {
         sql,
         dialect,
         rules,
         tokens,
         frames: Frames::new(names, matches!(dialect, Dialect::Postgres | Dialect::Oracle)),
+        doubles,
         verb: Kw::None,
+        accounts: false,
         setting: false,
         copying: false,
         definition: false,
@@ -136,6 +139,10 @@ pub(super) struct Judge<'a> {
     pub(super) rules: Rules,
     pub(super) tokens: &'a mut Vec<Token>,
     pub(super) frames: Frames,
+    /// There are names in double quotes, so that the frames matter.
+    pub(super) doubles: bool,
+    /// The statement may name credentials.
+    pub(super) accounts: bool,
     /// The statement's first word.
     pub(super) verb: Kw,
     /// Right of the sign in `SET name = value`.
@@ -217,11 +224,13 @@ impl Judge<'_> {
             }
         } else if self.call != Call::None {
             self.argument(i, word);
-        } else {
+        } else if self.accounts {
             self.credential(i, token);
         }
         if word == Kw::None {
-            self.frames.name(previous);
+            if self.doubles {
+                self.frames.name(previous);
+            }
             return i + 1;
         }
         match word {
@@ -258,7 +267,9 @@ impl Judge<'_> {
             Kw::Values | Kw::Value if self.rules.collapse_rows => self.collapse_rows(i),
             _ => {}
         }
-        self.frames.keyword(word, previous, before, next, self.verb);
+        if self.doubles {
+            self.frames.keyword(word, previous, before, next, self.verb);
+        }
         i + 1
     }
 
@@ -271,6 +282,19 @@ impl Judge<'_> {
         }
         // A word that is no verb begins something too, or the next verb in it would be taken for the statement's.
         self.verb = if word == Kw::None { Kw::Case } else { word };
+        self.accounts = matches!(
+            word,
+            Kw::Attach
+                | Kw::Copy
+                | Kw::Create
+                | Kw::Alter
+                | Kw::Open
+                | Kw::Backup
+                | Kw::Restore
+                | Kw::Load
+                | Kw::Export
+                | Kw::Import
+        );
         match word {
             Kw::Begin
             | Kw::Create
@@ -312,28 +336,18 @@ impl Judge<'_> {
 
     /// `SECRET_KEY x`, without quotes, in a statement about anything but rows.
     fn credential(&mut self, i: usize, token: Token) {
-        let about = matches!(
-            self.verb,
-            Kw::Attach
-                | Kw::Copy
-                | Kw::Create
-                | Kw::Alter
-                | Kw::Open
-                | Kw::Backup
-                | Kw::Restore
-                | Kw::Load
-                | Kw::Export
-                | Kw::Import
-        );
-        if !about || self.definition {
+        if self.definition {
             return;
         }
-        let name = token.bytes(self.sql).to_ascii_lowercase();
-        let secret = name.split(|&b| b == b'_').any(|part| {
-            part.ends_with(b"key")
+        let begins = |part: &[u8], word: &[u8]| {
+            part.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word))
+        };
+        let secret = token.bytes(self.sql).split(|&b| b == b'_').any(|part| {
+            let tail = part.get(part.len().saturating_sub(3)..).unwrap_or_default();
+            tail.eq_ignore_ascii_case(b"key")
                 || [&b"secret"[..], b"token", b"passw", b"credential"]
                     .iter()
-                    .any(|word| part.starts_with(word))
+                    .any(|word| begins(part, word))
         });
         if !secret {
             return;
