@@ -211,6 +211,11 @@ fn texts_are_as_documented() {
         (MySql, "SELECT `a` FROM t WHERE b = \"x\" # note", "SELECT `a` FROM t WHERE b = ?"),
         (MySql, "SELECT /*!50110 SQL_NO_CACHE */ a FROM t", "SELECT SQL_NO_CACHE a FROM t"),
         (MySql, r"SELECT 'it\'s', b FROM t", "SELECT ?, b FROM t"),
+        (
+            MySql,
+            r#"SELECT * FROM posts WHERE title = 'O\'Reilly \"x\"' AND body LIKE "%foo%""#,
+            "SELECT * FROM posts WHERE title = ? AND body LIKE ?",
+        ),
         (Generic, r"SELECT 'it\'s', b FROM t", "SELECT ?"),
         (
             MsSql,

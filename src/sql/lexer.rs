@@ -351,13 +351,18 @@ impl Lexer<'_> {
     }
 
     /// Notes whether what is read as one thing holds a quote, when there is an escape before it. `outside` is the quote
-    /// around it, or 0.
+    /// around it, or 0. A quote behind a backslash does not count: in the other reading both would be outside of literals,
+    /// where no statement has a backslash.
     #[inline]
     pub(super) fn swallow(&mut self, start: usize, end: usize, outside: u8) {
-        if self.doubts.escape < NOWHERE {
+        if self.doubts.escape < offset(start) {
             let held = self.bytes.get(start..end).unwrap_or_default();
-            self.doubts.swallowed |=
-                held.iter().any(|&b| b != outside && matches!(b, b'\'' | b'"'));
+            let mut previous = 0;
+            self.doubts.swallowed |= held.iter().any(|&byte| {
+                let quote = byte != outside && previous != b'\\' && matches!(byte, b'\'' | b'"');
+                previous = byte;
+                quote
+            });
         }
     }
 

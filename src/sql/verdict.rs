@@ -223,7 +223,7 @@ impl Judge<'_> {
                 return i;
             }
         } else if self.call != Call::None {
-            self.argument(i, word);
+            self.argument(i, word, previous);
         } else if self.accounts {
             self.credential(i, token);
         }
@@ -321,8 +321,11 @@ impl Judge<'_> {
     }
 
     /// A word in a procedure's call.
-    fn argument(&mut self, i: usize, word: Kw) {
+    fn argument(&mut self, i: usize, word: Kw, previous: Token) {
+        let parameter = previous.is_operator(b'@') && self.get(i).touches(&previous);
         match (self.call, word) {
+            // @name, where the dialect does not know it
+            _ if parameter => {}
             (Call::Name, _) => self.call = Call::Named,
             (_, Kw::Null | Kw::Default) => {}
             // Without semicolons, the next statement.
