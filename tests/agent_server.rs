@@ -144,7 +144,8 @@ fn a_second_one_is_3_and_a_probe_tells() {
 
 #[test]
 fn wrong_usage_is_2_and_help_is_help() {
-    for args in [&["start", "--dance"][..], &["probe", "--tcp", "x"], &["start", "--tcp", "8.8.8.8:1"]]
+    for args in
+        [&["start", "--dance"][..], &["probe", "--tcp", "x"], &["start", "--tcp", "8.8.8.8:1"]]
     {
         let output = run(args);
         assert_eq!(output.status.code(), Some(2), "{args:?}");

@@ -23,10 +23,6 @@ _running = []
 _directory = None
 
 
-class Pending(Exception):
-    """Cannot pass before something else is merged."""
-
-
 def reset():
     """A fresh directory for one test."""
     global _directory

@@ -1,6 +1,8 @@
 use super::args::Args;
 use crate::agent::intake::Plan;
 use crate::config::{Environment, KEYS};
+use crate::spool;
+use crate::sys::dir::Dir;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 
@@ -84,8 +86,17 @@ pub(super) fn plan(args: &Args, environment: &Environment, threads: usize) -> Pl
         options,
         environment: Environment::of(&borrowed),
         directory,
+        memory: None,
         waiters: threads.saturating_sub(1),
     }
+}
+
+/// Where the agent keeps what it is to remember: in the data directory, if there is one.
+pub(super) fn memory(plan: &Plan) -> Option<Dir> {
+    let configured = plan.options.get("data_dir").and_then(Value::as_str);
+    let configured = configured.or_else(|| plan.environment.get("SCOUT_DATA_DIR"));
+    let (_, dir) = spool::choose(configured, &plan.environment).found?;
+    dir.subdir("agent").ok()
 }
 
 /// What a core of this plan would be started with, for an application with a key.

@@ -1,7 +1,7 @@
 use super::args::Args;
 use super::client::version_at;
 use super::logger::{Level, Logger};
-use super::plan::{example, plan};
+use super::plan::{example, memory, plan};
 use crate::agent::intake::Hub;
 use crate::agent::protocol::VERSION;
 use crate::agent::server::{Address, BindError, Limits, Listener, Server};
@@ -37,7 +37,7 @@ pub fn start(args: &Args) -> u8 {
     }
     daemon::hold_signals();
     let threads = args.threads.unwrap_or_else(default_threads);
-    let plan = plan(args, &Environment::read(), threads);
+    let mut plan = plan(args, &Environment::read(), threads);
     // Before anything is bound: an agent that can deliver nothing must not stand in the way.
     if let Err(failure) = core::check_options(&example(&plan), plan.environment.clone()) {
         return fail(&failure.to_string());
@@ -82,6 +82,7 @@ pub fn start(args: &Args) -> u8 {
         }
         Err(error) => return fail(&format!("fork: {error}")),
     };
+    plan.memory = memory(&plan);
     let hub = Arc::new(Hub::new(plan));
     match serve(&hub, listeners, threads, &log, ready) {
         Ok(()) => 0,

@@ -1,14 +1,13 @@
 use super::book::Book;
 use super::ids::Ids;
+use super::memory::{Memory, Metadata};
 use crate::config::Secret;
 use crate::core::{self, Failure, Handle};
 use crate::model::{NameId, UnixNanos};
 use crate::record::{AppEvent, Text};
+use crate::sys::dir::Dir;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// The most hosts whose metadata is remembered for one application.
-const MAX_HOSTS: usize = 64;
 
 /// One application of one account: what `Register` names. Its core starts with its first data.
 #[derive(Debug)]
@@ -26,17 +25,8 @@ pub(super) struct Application {
     last_used: AtomicU64,
     /// Until then, nobody waits for room in its core: somebody has, in vain.
     pub(super) impatient_until: AtomicU64,
-    metadata: Mutex<Vec<Metadata>>,
+    memory: Memory,
     host: Mutex<Option<String>>,
-}
-
-/// What an application said about itself. Some agents say it once in a process's life, however
-/// often they reconnect.
-#[derive(Debug)]
-struct Metadata {
-    host: String,
-    time: UnixNanos,
-    json: String,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -44,7 +34,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Application {
-    pub(super) fn new(key: Secret, name: &str, label: String, ids: Ids) -> Application {
+    pub(super) fn new(
+        key: Secret,
+        name: &str,
+        label: String,
+        ids: Ids,
+        memory: Memory,
+    ) -> Application {
         Application {
             name: name.to_owned(),
             key,
@@ -54,7 +50,7 @@ impl Application {
             changing: Mutex::new(()),
             last_used: AtomicU64::new(0),
             impatient_until: AtomicU64::new(0),
-            metadata: Mutex::new(Vec::new()),
+            memory,
             host: Mutex::new(None),
         }
     }
@@ -88,9 +84,10 @@ impl Application {
         if let Some(handle) = self.handle() {
             return Ok(handle);
         }
-        let host = lock(&self.host).clone().unwrap_or_default();
+        let remembered = || self.memory.all().pop().map(|metadata| metadata.host);
+        let host = lock(&self.host).clone().or_else(remembered).unwrap_or_default();
         let handle = start(&host)?;
-        for metadata in lock(&self.metadata).iter() {
+        for metadata in self.memory.all() {
             let _ = record_metadata(handle, metadata.time, &metadata.json);
         }
         self.handle.store(handle, Ordering::Release);
@@ -120,26 +117,12 @@ impl Application {
     }
 
     /// Remembers what it says about itself, by host, and tells the core if that runs.
-    pub(super) fn describe(
-        &self,
-        host: &str,
-        time: UnixNanos,
-        json: String,
-    ) -> Result<(), Failure> {
-        self.note_host(host);
+    pub(super) fn describe(&self, dir: Option<&Dir>, metadata: Metadata) -> Result<(), Failure> {
+        self.note_host(&metadata.host);
         if let Some(handle) = self.handle() {
-            record_metadata(handle, time, &json)?;
+            record_metadata(handle, metadata.time, &metadata.json)?;
         }
-        let mut metadata = lock(&self.metadata);
-        match metadata.iter_mut().find(|held| held.host == host) {
-            Some(held) => (held.time, held.json) = (time, json),
-            None => {
-                if metadata.len() >= MAX_HOSTS {
-                    metadata.remove(0);
-                }
-                metadata.push(Metadata { host: host.to_owned(), time, json });
-            }
-        }
+        self.memory.keep(dir, &self.label, metadata);
         Ok(())
     }
 }

@@ -1,6 +1,8 @@
 use super::application::Application;
 use super::ids::Ids;
+use super::memory::Memory;
 use crate::config::Secret;
+use crate::sys::dir::Dir;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use xxhash_rust::xxh3::xxh3_64;
@@ -18,7 +20,13 @@ pub(super) struct Applications(RwLock<HashMap<Key, Arc<Application>>>);
 
 impl Applications {
     /// The application with this key and name, new or as before. `None` when there are too many.
-    pub(super) fn get(&self, key: &str, name: &str, secret: [u64; 2]) -> Option<Arc<Application>> {
+    pub(super) fn get(
+        &self,
+        key: &str,
+        name: &str,
+        secret: [u64; 2],
+        dir: Option<&Dir>,
+    ) -> Option<Arc<Application>> {
         let id = (key.to_owned(), name.to_owned());
         let read = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = read.get(&id) {
@@ -34,7 +42,9 @@ impl Applications {
         }
         let made = all.entry(id).or_insert_with(|| {
             let ids = Ids::of(secret, key, name);
-            Arc::new(Application::new(Secret::new(key), name, label(key, name), ids))
+            let label = label(key, name);
+            let memory = Memory::load(dir, &label);
+            Arc::new(Application::new(Secret::new(key), name, label, ids, memory))
         });
         Some(made.clone())
     }
@@ -78,18 +88,18 @@ mod tests {
     #[test]
     fn one_for_each_key_and_name() {
         let all = Applications::default();
-        let a = all.get("k", "Shop", [1, 2]).unwrap();
-        assert!(Arc::ptr_eq(&a, &all.get("k", "Shop", [1, 2]).unwrap()));
-        let b = all.get("k2", "Shop", [1, 2]).unwrap();
+        let a = all.get("k", "Shop", [1, 2], None).unwrap();
+        assert!(Arc::ptr_eq(&a, &all.get("k", "Shop", [1, 2], None).unwrap()));
+        let b = all.get("k2", "Shop", [1, 2], None).unwrap();
         assert_ne!(a.label, b.label);
         assert!(a.label.starts_with("shop-"));
         let held: Vec<_> = (0..MAX_APPLICATIONS - 2)
-            .map(|n| all.get("k", &n.to_string(), [1, 2]).unwrap())
+            .map(|n| all.get("k", &n.to_string(), [1, 2], None).unwrap())
             .collect();
-        assert!(all.get("k", "one more", [1, 2]).is_none(), "all are in use");
-        assert!(all.get("k", "Shop", [1, 2]).is_some());
+        assert!(all.get("k", "one more", [1, 2], None).is_none(), "all are in use");
+        assert!(all.get("k", "Shop", [1, 2], None).is_some());
         drop(held);
-        assert!(all.get("k", "one more", [1, 2]).is_some());
+        assert!(all.get("k", "one more", [1, 2], None).is_some());
         assert_eq!(all.all().len(), MAX_APPLICATIONS);
     }
 }

@@ -1,5 +1,6 @@
 use super::application::Application;
 use super::hub::Hub;
+use super::memory::Metadata;
 use crate::agent::protocol::{Fields, Scalar};
 use crate::core::{self, Failure};
 use crate::model::{NameId, UnixNanos};
@@ -47,7 +48,7 @@ impl Hub {
         if text.len() > MAX_METADATA {
             return Err(Failure::TooLarge("metadata is at most 65,000 bytes"));
         }
-        app.describe(&host, time, text)
+        app.describe(self.memory_dir(), Metadata { host, time, json: text })
     }
 
     /// Utilisation is a percentage of all processors, so at most 100; what agents send can be far

@@ -5,6 +5,7 @@ use super::draft::Draft;
 use crate::config::Environment;
 use crate::core::{self, Done, Failure, Handle};
 use crate::model::UnixNanos;
+use crate::sys::dir::Dir;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub struct Plan {
     pub environment: Environment,
     /// Payload files go to a directory below this one for each application.
     pub directory: Option<PathBuf>,
+    /// Where metadata is kept from one agent to the next.
+    pub memory: Option<Dir>,
     /// Commands that may wait for room at once: fewer than there are threads.
     pub waiters: usize,
 }
@@ -58,7 +61,11 @@ impl Hub {
     }
 
     pub(super) fn application(&self, key: &str, name: &str) -> Option<Arc<Application>> {
-        self.applications.get(key, name, self.secret)
+        self.applications.get(key, name, self.secret, self.memory_dir())
+    }
+
+    pub(super) fn memory_dir(&self) -> Option<&Dir> {
+        self.plan.memory.as_ref()
     }
 
     fn options(&self, app: &Application, host: &str) -> String {

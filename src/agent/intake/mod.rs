@@ -12,6 +12,7 @@ mod emit;
 mod event;
 mod hub;
 mod ids;
+mod memory;
 mod roots;
 mod session;
 mod stack;
