@@ -381,7 +381,7 @@ const char *scout_status_name(scout_status_t status);
  * value is `SCOUT_E_OPTIONS`, and `scout_last_error` says what is allowed. Environment variables
  * (`SCOUT_*`) are read here, once, and win over options. The keys: docs/configuration.md.
  *
- * A process usually has one core; eight may run at once. A core needs no call after a fork: the
+ * A process usually has one core; 32 may run at once. A core needs no call after a fork: the
  * child builds its own, lazily, behind the same handle, and never sends what the parent holds.
  *
  * Errors: `SCOUT_E_NULL`, `SCOUT_E_OPTIONS`, `SCOUT_E_LIMIT`, `SCOUT_E_DISABLED` (monitoring is

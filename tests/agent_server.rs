@@ -1,6 +1,8 @@
 //! The executable as a server: what launchers, supervisors and clients of the socket rely on.
 //! Real clients, floods and load are in `ffi-tests/agent`.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};

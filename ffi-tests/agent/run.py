@@ -34,6 +34,7 @@ SUITES = [
     "php",
     "isolation",
     "crash",
+    "newcomer",
     "load",
 ]
 

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 /// Shows the settings that an agent with these arguments would have, and where each comes from.
 pub fn config(args: &Args, out: &mut impl Write) -> io::Result<u8> {
-    let plan = plan(args, &Environment::read(), 2);
+    let plan = plan(args, &Environment::read());
     let settings = match Settings::read(&example(&plan), &plan.environment) {
         Ok(settings) => settings,
         Err(error) => {
@@ -67,7 +67,7 @@ fn mask(url: &str) -> String {
 pub fn diagnose(args: &Args, out: &mut impl Write) -> io::Result<u8> {
     let mut wrong = false;
     let environment = Environment::read();
-    let plan = plan(args, &environment, 2);
+    let plan = plan(args, &environment);
     writeln!(out, "scout-core-agent {}", env!("CARGO_PKG_VERSION"))?;
     match core::check_options(&example(&plan), plan.environment.clone()) {
         Ok(()) => writeln!(out, "ok     settings")?,

@@ -34,10 +34,10 @@ const MACHINE: &[&str] = &[
     "no_proxy",
 ];
 /// One segment of memory for each thread and application, and room for a disk that is slow.
-const RECORDER_MEMORY_MIB: u64 = 32;
+const RECORDER_MEMORY_MIB: u64 = 64;
 
 /// What the cores are started with: flags first, then the environment.
-pub(super) fn plan(args: &Args, environment: &Environment, threads: usize) -> Plan {
+pub(super) fn plan(args: &Args, environment: &Environment) -> Plan {
     let flags = [
         ("destination", &args.destination),
         ("host", &args.ingest_url),
@@ -82,13 +82,7 @@ pub(super) fn plan(args: &Args, environment: &Environment, threads: usize) -> Pl
     let pairs = pairs(&names);
     let borrowed: Vec<(&str, &str)> =
         pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    Plan {
-        options,
-        environment: Environment::of(&borrowed),
-        directory,
-        memory: None,
-        waiters: threads.saturating_sub(1),
-    }
+    Plan { options, environment: Environment::of(&borrowed), directory, memory: None }
 }
 
 /// Where the agent keeps what it is to remember: in the data directory, if there is one.
@@ -118,7 +112,7 @@ mod tests {
 
     fn of(args: &[&str], environment: &[(&str, &str)]) -> Plan {
         let args = parse(args.iter().map(OsString::from)).unwrap();
-        plan(&args, &Environment::of(environment), 2)
+        plan(&args, &Environment::of(environment))
     }
 
     #[test]

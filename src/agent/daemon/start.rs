@@ -37,7 +37,7 @@ pub fn start(args: &Args) -> u8 {
     }
     daemon::hold_signals();
     let threads = args.threads.unwrap_or_else(default_threads);
-    let mut plan = plan(args, &Environment::read(), threads);
+    let mut plan = plan(args, &Environment::read());
     // Before anything is bound: an agent that can deliver nothing must not stand in the way.
     if let Err(failure) = core::check_options(&example(&plan), plan.environment.clone()) {
         return fail(&failure.to_string());

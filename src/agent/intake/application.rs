@@ -23,8 +23,6 @@ pub(super) struct Application {
     changing: Mutex<()>,
     /// Unix nanoseconds.
     last_used: AtomicU64,
-    /// Until then, nobody waits for room in its core: somebody has, in vain.
-    pub(super) impatient_until: AtomicU64,
     memory: Memory,
     host: Mutex<Option<String>>,
 }
@@ -49,7 +47,6 @@ impl Application {
             handle: AtomicU64::new(0),
             changing: Mutex::new(()),
             last_used: AtomicU64::new(0),
-            impatient_until: AtomicU64::new(0),
             memory,
             host: Mutex::new(None),
         }

@@ -31,7 +31,7 @@ impl Counter {
 impl Counters {
     /// What was sent to us in good form and is in no figure.
     pub fn lost(&self) -> u64 {
-        self.records_dropped.get() + self.spans_over_limit.get() + self.tags_dropped.get()
+        self.requests_dropped.get() + self.spans_over_limit.get() + self.tags_dropped.get()
     }
 }
 
@@ -72,8 +72,10 @@ counters! {
     spans_attached_to_root,
     /// Tags over a bound.
     tags_dropped,
-    /// Records that the core had no room for, after waiting.
-    records_dropped,
+    /// Times that a request waited for room in its core.
+    requests_waited,
+    /// Requests, or parts of them, that their core had no room for in the end.
+    requests_dropped,
     /// Application events that mean nothing to us.
     events_unknown,
     /// Samples out of range, clamped or left out.

@@ -2,67 +2,81 @@ use super::application::Application;
 use super::draft::{Draft, SpanDraft, Stop};
 use super::hub::Hub;
 use super::roots::{self, Roots};
-use crate::core::{self, Done, Failure};
+use crate::core::{self, Failure};
 use crate::model::{NameId, SpanId, UnixNanos};
 use crate::record::{MAX_TAGS, RequestTags, Span, Tag, TagValue, Text};
 
 /// The most bytes of text that one record of request tags is given.
 const RECORD_TEXT: usize = 48 * 1024;
 
+/// A request at its end, and how far it is handed on.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) draft: Draft,
+    at: UnixNanos,
+    tags_done: usize,
+    spans_done: usize,
+}
+
+impl Finished {
+    /// Ended at this time, or else with its last command.
+    pub(super) fn new(draft: Draft, at: Option<UnixNanos>) -> Finished {
+        let at = at.unwrap_or(draft.latest);
+        Finished { draft, at, tags_done: 0, spans_done: 0 }
+    }
+}
+
 impl Hub {
-    /// Hands a request on to its application's core: its tags, its spans, its root last.
+    /// Hands a request on to its application's core: its tags, its spans, its root last. Where the
+    /// core has no room, goes on from there when called again.
     ///
     /// A request without spans is nothing to count.
     pub(super) fn emit(
         &self,
         app: &Application,
-        draft: &Draft,
-        finish: UnixNanos,
+        finished: &mut Finished,
         now: UnixNanos,
-    ) -> Result<Done, Failure> {
+    ) -> Result<(), Failure> {
         let counters = &self.counters;
+        let Finished { draft, at: finish, tags_done, spans_done } = finished;
         let Some(Roots { root, attached }) = roots::find(draft) else {
             counters.requests_empty.add(1);
             counters.spans_without_start.add(draft.spans.len() as u64);
-            return Ok(Done::Ok);
+            return Ok(());
         };
         let root_id = draft.spans.get(root).map_or(SpanId::NONE, |span| span.id);
+        self.emit_request_tags(app, draft, *finish, tags_done, now)?;
+        let others = draft.spans.iter().enumerate().filter(|(at, _)| *at != root);
+        let in_order = others.chain(draft.spans.get(root).map(|span| (root, span)));
+        for (at, span) in in_order.skip(*spans_done) {
+            if let Some(start) = span.start {
+                let parent_id = match () {
+                    () if at == root => SpanId::NONE,
+                    () if attached.contains(&span.id.0) => root_id,
+                    () => span.parent,
+                };
+                let record = Span {
+                    trace_id: draft.trace,
+                    span_id: span.id,
+                    parent_id,
+                    start,
+                    end: end_of(span, *finish),
+                    operation: Text::Bytes(draft.operation(span)),
+                };
+                let tags = || draft.span_tags(span).map(|(tag, _)| tag);
+                self.with_core(app, now, |core| {
+                    core::record_span(core, &record, tags(), NameId(0))
+                })?;
+                counters.spans.add(1);
+                counters.spans_closed_at_finish.add(u64::from(span.stop.is_none()));
+            } else {
+                counters.spans_without_start.add(1);
+            }
+            *spans_done += 1;
+        }
         counters.requests.add(1);
         counters.spans_attached_to_root.add(attached.len() as u64);
-        let mut worst = self.emit_request_tags(app, draft, finish, now);
-        let mut emitted = 0;
-        let others = draft.spans.iter().enumerate().filter(|(at, _)| *at != root);
-        for (at, span) in others.chain(draft.spans.get(root).map(|span| (root, span))) {
-            let Some(start) = span.start else {
-                counters.spans_without_start.add(1);
-                continue;
-            };
-            if span.stop.is_none() {
-                counters.spans_closed_at_finish.add(1);
-            }
-            let parent_id = match () {
-                () if at == root => SpanId::NONE,
-                () if attached.contains(&span.id.0) => root_id,
-                () => span.parent,
-            };
-            let record = Span {
-                trace_id: draft.trace,
-                span_id: span.id,
-                parent_id,
-                start,
-                end: end_of(span, finish),
-                operation: Text::Bytes(draft.operation(span)),
-            };
-            let tags = || draft.span_tags(span).map(|(tag, _)| tag);
-            let result = self
-                .with_core(app, now, |core| core::record_span(core, &record, tags(), NameId(0)));
-            match result {
-                Ok(_) => emitted += 1,
-                Err(failure) => worst = Err(failure),
-            }
-        }
-        counters.spans.add(emitted);
-        worst
+        Ok(())
     }
 
     fn emit_request_tags(
@@ -70,8 +84,9 @@ impl Hub {
         app: &Application,
         draft: &Draft,
         finish: UnixNanos,
+        done: &mut usize,
         now: UnixNanos,
-    ) -> Result<Done, Failure> {
+    ) -> Result<(), Failure> {
         // Of two tags with one key the later counts, through whichever connection it came.
         let mut tags: Vec<(Tag<'_>, UnixNanos)> = draft.request_tags().collect();
         tags.sort_by_key(|(_, time)| *time);
@@ -80,17 +95,16 @@ impl Hub {
         let mut tags: Vec<Tag<'_>> = tags.into_iter().map(|(tag, _)| tag).collect();
         tags.push(id);
         let request = RequestTags { trace_id: draft.trace, time: finish };
-        let mut rest = tags.as_slice();
-        while !rest.is_empty() {
-            let (now_on, later) = rest.split_at(fitting(rest));
+        while let Some(rest) = tags.get(*done..).filter(|rest| !rest.is_empty()) {
+            let (in_this, _) = rest.split_at(fitting(rest));
             self.with_core(app, now, |core| {
                 core::record(core, NameId(0), |out| {
-                    out.request_tags(&request, now_on.iter().copied())
+                    out.request_tags(&request, in_this.iter().copied())
                 })
             })?;
-            rest = later;
+            *done += in_this.len();
         }
-        Ok(Done::Ok)
+        Ok(())
     }
 }
 

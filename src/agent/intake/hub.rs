@@ -2,6 +2,7 @@ use super::application::Application;
 use super::applications::Applications;
 use super::counters::Counters;
 use super::draft::Draft;
+use super::emit::Finished;
 use crate::config::Environment;
 use crate::core::{self, Done, Failure, Handle};
 use crate::model::UnixNanos;
@@ -14,10 +15,8 @@ use std::time::{Duration, Instant};
 
 /// A core with nothing to do for this long may be ended to make room, in nanoseconds.
 const IDLE: u64 = 60_000_000_000;
-/// How long a command waits for room in a core that is behind.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// Afterwards, for how long nobody does, in nanoseconds.
-const IMPATIENCE: u64 = 1_000_000_000;
+/// How long requests that nobody finished wait for room in a core that is behind.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// What every core of this agent is started with.
 #[derive(Debug, Default)]
@@ -30,8 +29,6 @@ pub struct Plan {
     pub directory: Option<PathBuf>,
     /// Where metadata is kept from one agent to the next.
     pub memory: Option<Dir>,
-    /// Commands that may wait for room at once: fewer than there are threads.
-    pub waiters: usize,
 }
 
 /// What all connections share: the applications and their cores.
@@ -42,7 +39,6 @@ pub struct Hub {
     pub(super) applications: Applications,
     /// Bytes in all open requests.
     pub(super) open_bytes: AtomicUsize,
-    waiting: AtomicUsize,
     /// What happened so far.
     pub counters: Counters,
 }
@@ -55,7 +51,6 @@ impl Hub {
             secret: crate::sys::random::seed(),
             applications: Applications::default(),
             open_bytes: AtomicUsize::new(0),
-            waiting: AtomicUsize::new(0),
             counters: Counters::default(),
         }
     }
@@ -106,8 +101,7 @@ impl Hub {
         app.end(2000).is_some()
     }
 
-    /// Runs `work` with an application's core. Where the core has no room, waits a while: a slow
-    /// answer slows the client down, a dropped record is lost.
+    /// Runs `work` with an application's core, which is started if need be.
     pub(super) fn with_core(
         &self,
         app: &Application,
@@ -122,35 +116,9 @@ impl Hub {
                     app.forget(handle);
                     restarted = true;
                 }
-                Err(Failure::Dropped) => return self.wait(app, now, || work(handle)),
                 other => return other,
             }
         }
-    }
-
-    fn wait(
-        &self,
-        app: &Application,
-        now: UnixNanos,
-        mut work: impl FnMut() -> Result<Done, Failure>,
-    ) -> Result<Done, Failure> {
-        let until = app.impatient_until.load(Ordering::Relaxed);
-        let waits = self.waiting.fetch_add(1, Ordering::AcqRel) < self.plan.waiters;
-        let begun = Instant::now();
-        let mut result = Err(Failure::Dropped);
-        while waits && now.0 >= until && result == Err(Failure::Dropped) {
-            if begun.elapsed() > PATIENCE {
-                app.impatient_until.store(now.0 + IMPATIENCE, Ordering::Relaxed);
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-            result = work();
-        }
-        self.waiting.fetch_sub(1, Ordering::AcqRel);
-        if result == Err(Failure::Dropped) {
-            self.counters.records_dropped.add(1);
-        }
-        result
     }
 
     /// Work that is due by the clock: closes requests that are never finished.
@@ -163,10 +131,17 @@ impl Hub {
 
     /// Hands on requests that were not finished, each as if it had ended with its last command.
     pub(super) fn close(&self, app: &Application, drafts: Vec<Draft>, now: UnixNanos) {
+        let until = Instant::now() + PATIENCE;
         for draft in drafts {
             self.open_bytes.fetch_sub(draft.bytes(), Ordering::Relaxed);
-            let end = draft.latest;
-            let _ = self.emit(app, &draft, end, now);
+            let mut finished = Finished::new(draft, None);
+            while self.emit(app, &mut finished, now) == Err(Failure::Dropped) {
+                if Instant::now() >= until {
+                    self.counters.requests_dropped.add(1);
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
     }
 

@@ -1,11 +1,13 @@
 use super::application::Application;
 use super::book::{Book, MAX_OPEN_BYTES};
-use super::draft::{Draft, Full, Stop};
+use super::draft::{Full, Stop};
+use super::emit::Finished;
 use super::hub::Hub;
 use super::stack;
 use crate::agent::protocol::{self, Command, Fields, Reply, Scalar, Unreadable, clean};
 use crate::core::Failure;
 use crate::model::{SpanId, UnixNanos};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -14,10 +16,24 @@ const MAX_TOTAL_BYTES: usize = 256 << 20;
 /// The longest application name, and key, in bytes.
 const MAX_IDENTITY: usize = 1024;
 
-/// What is known of one connection: whose it is.
+/// What is known of one connection: whose it is, and what is under way.
 #[derive(Debug, Default)]
 pub struct Session {
     app: Option<Arc<Application>>,
+    under_way: Option<UnderWay>,
+}
+
+/// How long a frame waits for room in a core that is behind, in nanoseconds: a slow answer slows
+/// the client down, a dropped record is lost. Python's agent waits three seconds for an answer.
+const PATIENCE: u64 = 2_000_000_000;
+
+/// A frame whose requests are being handed on.
+#[derive(Debug)]
+struct UnderWay {
+    command: Command,
+    done: Result<(), String>,
+    finished: VecDeque<Finished>,
+    since: UnixNanos,
 }
 
 /// What to do once the reply is written.
@@ -29,16 +45,10 @@ pub enum After {
     Shutdown,
 }
 
-/// A request that came to its end in this frame.
-struct Finished {
-    draft: Draft,
-    at: UnixNanos,
-}
-
 /// What one frame's commands leave to be done once the book is closed again.
 #[derive(Default)]
 struct Work<'f> {
-    finished: Vec<Finished>,
+    finished: VecDeque<Finished>,
     events: Vec<Fields<'f>>,
 }
 
@@ -48,18 +58,26 @@ impl Session {
         self.app.is_some()
     }
 
-    /// Does what one frame asks for.
-    pub fn frame(&mut self, hub: &Hub, body: &[u8], now: UnixNanos) -> (Reply, After) {
+    /// Does what one frame asks for. `None`: it waits for room, and [`Session::resume`] is to be
+    /// called, before the next frame.
+    pub fn frame(&mut self, hub: &Hub, body: &[u8], now: UnixNanos) -> Option<(Reply, After)> {
         hub.counters.frames.add(1);
         let text = clean(body);
-        let (reply, after) = match protocol::parse(&text) {
-            Ok((command, fields)) => self.command(hub, command, &fields, now),
-            Err(Unreadable(why)) => (Reply::Protocol(why), After::Continue),
+        let reply = match protocol::parse(&text) {
+            Ok((Command::CoreAgentShutdown, _)) => {
+                let done = Reply::Success(Command::CoreAgentShutdown.name());
+                return Some((done, After::Shutdown));
+            }
+            Ok((command, fields)) => self.command(hub, command, &fields, now)?,
+            Err(Unreadable(why)) => Reply::Protocol(why),
         };
-        if matches!(reply, Reply::Failure(..) | Reply::Protocol(_)) {
-            hub.counters.frames_failed.add(1);
-        }
-        (reply, after)
+        Some((counted(hub, reply), After::Continue))
+    }
+
+    /// Goes on with a frame that waits for room.
+    pub fn resume(&mut self, hub: &Hub, now: UnixNanos) -> Option<(Reply, After)> {
+        let reply = self.hand_on(hub, now)?;
+        Some((counted(hub, reply), After::Continue))
     }
 
     fn command(
@@ -68,29 +86,46 @@ impl Session {
         command: Command,
         fields: &Fields<'_>,
         now: UnixNanos,
-    ) -> (Reply, After) {
+    ) -> Option<Reply> {
         let done = match command {
-            Command::CoreAgentVersion => return (Reply::Version, After::Continue),
-            Command::CoreAgentDiagnose => {
-                return (Reply::Diagnosis(hub.diagnose()), After::Continue);
-            }
-            Command::CoreAgentShutdown => {
-                return (Reply::Success(command.name()), After::Shutdown);
-            }
+            Command::CoreAgentVersion => return Some(Reply::Version),
+            Command::CoreAgentDiagnose => return Some(Reply::Diagnosis(hub.diagnose())),
             Command::Register => self.register(hub, fields),
             _ => match &self.app {
                 None => Err("the connection is not registered: send Register first".to_owned()),
                 Some(app) => {
                     app.touch(now);
-                    run(hub, app, command, fields, now)
+                    let (done, finished) = run(hub, app, command, fields, now);
+                    self.under_way = Some(UnderWay { command, done, finished, since: now });
+                    return self.hand_on(hub, now);
                 }
             },
         };
-        let reply = match done {
-            Ok(()) => Reply::Success(command.name()),
-            Err(why) => Reply::Failure(command.name(), why),
+        Some(reply_to(command, done))
+    }
+
+    /// Hands on what is finished; `None` while there is no room.
+    fn hand_on(&mut self, hub: &Hub, now: UnixNanos) -> Option<Reply> {
+        let (Some(app), Some(work)) = (&self.app, &mut self.under_way) else {
+            return Some(Reply::Protocol("nothing is under way".to_owned()));
         };
-        (reply, After::Continue)
+        while let Some(first) = work.finished.front_mut() {
+            match hub.emit(app, first, now) {
+                Ok(()) => {}
+                Err(Failure::Dropped) if now.0 < work.since.0 + PATIENCE => {
+                    hub.counters.requests_waited.add(1);
+                    return None;
+                }
+                Err(failure) => {
+                    hub.counters.requests_dropped.add(1);
+                    let before = std::mem::replace(&mut work.done, Ok(()));
+                    work.done = before.and(Err(failure.to_string()));
+                }
+            }
+            work.finished.pop_front();
+        }
+        let UnderWay { command, done, .. } = self.under_way.take()?;
+        Some(reply_to(command, done))
     }
 
     fn register(&mut self, hub: &Hub, fields: &Fields<'_>) -> Result<(), String> {
@@ -110,14 +145,28 @@ impl Session {
     }
 }
 
-/// Does a registered client's command.
+fn reply_to(command: Command, done: Result<(), String>) -> Reply {
+    match done {
+        Ok(()) => Reply::Success(command.name()),
+        Err(why) => Reply::Failure(command.name(), why),
+    }
+}
+
+fn counted(hub: &Hub, reply: Reply) -> Reply {
+    if matches!(reply, Reply::Failure(..) | Reply::Protocol(_)) {
+        hub.counters.frames_failed.add(1);
+    }
+    reply
+}
+
+/// Does a registered client's command, but for handing on the requests that it finishes.
 fn run(
     hub: &Hub,
     app: &Application,
     command: Command,
     fields: &Fields<'_>,
     now: UnixNanos,
-) -> Result<(), String> {
+) -> (Result<(), String>, VecDeque<Finished>) {
     let mut work = Work::default();
     let mut done = Ok(());
     let mut book = app.book();
@@ -155,14 +204,10 @@ fn run(
     drop(book);
     hub.open_bytes.fetch_sub(taken, Ordering::Relaxed);
     hub.close(app, closed, now);
-    let failure = |failure: Failure| failure.to_string();
-    for Finished { draft, at } in work.finished {
-        done = done.and(hub.emit(app, &draft, at, now).map(|_| ()).map_err(failure));
-    }
     for fields in work.events {
-        done = done.and(hub.event(app, &fields, now).map_err(failure));
+        done = done.and(hub.event(app, &fields, now).map_err(|failure| failure.to_string()));
     }
-    done
+    (done, work.finished)
 }
 
 /// Does one command on the book of open requests.
@@ -197,7 +242,7 @@ fn apply<'f>(
         // Of a request we know nothing of, there is nothing to finish: its commands may have met
         // an agent before this one.
         if let Some(draft) = book.finish(&request) {
-            work.finished.push(Finished { draft, at: time });
+            work.finished.push_back(Finished::new(draft, Some(time)));
         }
         return Ok(());
     }

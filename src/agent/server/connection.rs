@@ -47,6 +47,8 @@ enum State {
 pub(super) enum Turn {
     /// To be watched for this.
     Watch(Interest),
+    /// To be gone on with in a moment: it waits for room.
+    Wait,
     /// At its end.
     Close,
     /// It asked the agent to end.
@@ -104,7 +106,7 @@ impl Connection {
             return self.watch();
         }
         let turn = self.take_in(hub, bytes, now);
-        if turn == Turn::Close {
+        if turn != Turn::Wait && !matches!(turn, Turn::Watch(_)) {
             return turn;
         }
         if !self.reserve(budget) {
@@ -112,6 +114,15 @@ impl Connection {
             return self.turn_away(hub, why, now.1);
         }
         turn
+    }
+
+    /// Goes on with a frame that waits for room, and then with those behind it.
+    pub(super) fn resume(&mut self, hub: &Hub, now: (UnixNanos, Instant)) -> Turn {
+        let Some((reply, _)) = self.session.resume(hub, now.0) else { return Turn::Wait };
+        match self.answer(&reply) {
+            Ok(()) => self.take_in(hub, &[], now),
+            Err(_) => Turn::Close,
+        }
     }
 
     fn take_in(&mut self, hub: &Hub, bytes: &[u8], now: (UnixNanos, Instant)) -> Turn {
@@ -128,7 +139,9 @@ impl Connection {
                 }
                 Frame::Whole(body, taken) => {
                     at += taken;
-                    let (reply, after) = self.session.frame(hub, body, now.0);
+                    let Some((reply, after)) = self.session.frame(hub, body, now.0) else {
+                        break Turn::Wait;
+                    };
                     if self.answer(&reply).is_err() {
                         break Turn::Close;
                     }
@@ -143,7 +156,9 @@ impl Connection {
             inbox.shrink_to(KEEP);
         }
         self.inbox = inbox;
-        if self.state == State::Open {
+        if turn == Turn::Wait {
+            self.deadline = None;
+        } else if self.state == State::Open {
             let waits =
                 !self.inbox.is_empty() || !self.outbox.is_empty() || !self.session.is_registered();
             // A frame's first bytes start the clock; further ones do not set it back.

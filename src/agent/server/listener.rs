@@ -1,11 +1,13 @@
+use super::stream::connect_unix;
 use super::{Address, Stream, UnixOptions};
 use std::fs;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Why there is no listening socket.
 #[derive(Debug)]
@@ -103,7 +105,7 @@ fn bind_unix(path: &Path, options: &UnixOptions) -> Result<Socket, BindError> {
             let what = format!("{} is there, and is no socket", path.display());
             return Err(BindError::Other(what));
         }
-        Ok(_) => match UnixStream::connect(path) {
+        Ok(_) => match connect_unix(path, Duration::from_secs(1)) {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 fs::remove_file(path).map_err(other)?;
             }

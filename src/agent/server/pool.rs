@@ -28,6 +28,8 @@ pub struct Limits {
 const ACCEPTS: usize = 64;
 /// How long a listener rests when no connection can be had.
 const REST: Duration = Duration::from_millis(50);
+/// How often frames that wait for room are looked at.
+const LOOK: Duration = Duration::from_millis(5);
 const READS: Interest = Interest { read: true, write: false };
 
 /// Tokens: the lowest ones are listeners', then the wake-up call's, then connections'.
@@ -43,6 +45,8 @@ pub struct Server {
     free: Mutex<Vec<u32>>,
     open: AtomicUsize,
     budget: Budget,
+    /// Connections whose frame waits for room in a core.
+    waiting: Mutex<Vec<u64>>,
     stopping: AtomicBool,
     wake: (UnixStream, UnixStream),
     shutdown: fn(),
@@ -81,6 +85,7 @@ impl Server {
             free: Mutex::new((0..limits.connections as u32).rev().collect()),
             open: AtomicUsize::new(0),
             budget: Budget { used: AtomicUsize::new(0), most: limits.partial_bytes },
+            waiting: Mutex::new(Vec::new()),
             stopping: AtomicBool::new(false),
             wake,
             shutdown,
@@ -110,8 +115,15 @@ impl Server {
 
     fn serve(&self) {
         let mut scratch = vec![0; READ];
+        let mut looked = Instant::now();
         while !self.stopping.load(Ordering::Acquire) {
-            let token = match self.poller.wait(Duration::from_secs(10)) {
+            let some_wait = !lock(&self.waiting).is_empty();
+            if some_wait && looked.elapsed() >= LOOK {
+                looked = Instant::now();
+                self.resume_waiting();
+            }
+            let timeout = if some_wait { LOOK } else { Duration::from_secs(10) };
+            let token = match self.poller.wait(timeout) {
                 Ok(Some(token)) => token,
                 Ok(None) => continue,
                 Err(_) => {
@@ -125,8 +137,18 @@ impl Server {
             } else if let Some(listener) = self.listeners.get(token as usize) {
                 self.accept(listener, token);
             } else {
-                self.serve_connection(token, &mut scratch);
+                self.serve_connection(token, |connection, now| {
+                    connection.turn(&self.hub, &self.budget, &mut scratch, now)
+                });
             }
+        }
+    }
+
+    /// Goes on with the frames that wait for room. No thread waits with them.
+    fn resume_waiting(&self) {
+        let tokens = std::mem::take(&mut *lock(&self.waiting));
+        for token in tokens {
+            self.serve_connection(token, |connection, now| connection.resume(&self.hub, now));
         }
     }
 
@@ -167,7 +189,11 @@ impl Server {
         slot.connection = Some(Box::new(Connection::new(stream, Instant::now())));
     }
 
-    fn serve_connection(&self, token: u64, scratch: &mut [u8]) {
+    fn serve_connection(
+        &self,
+        token: u64,
+        serve: impl FnOnce(&mut Connection, (UnixNanos, Instant)) -> Turn,
+    ) {
         let (at, generation) = parts_of(token);
         let Some(place) = self.slots.get(at as usize) else { return };
         let mut slot = lock(place);
@@ -176,10 +202,8 @@ impl Server {
         }
         let Some(connection) = slot.connection.as_deref_mut() else { return };
         let now = (UnixNanos(clock::realtime_ns()), Instant::now());
-        let turn = catch_unwind(AssertUnwindSafe(|| {
-            connection.turn(&self.hub, &self.budget, scratch, now)
-        }));
-        match turn {
+        match catch_unwind(AssertUnwindSafe(|| serve(connection, now))) {
+            Ok(Turn::Wait) => lock(&self.waiting).push(token),
             Ok(Turn::Watch(interest)) => {
                 if self.poller.arm(connection.stream.as_fd(), token, interest).is_err() {
                     self.close(at, slot);

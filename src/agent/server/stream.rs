@@ -3,6 +3,8 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::mpsc;
 use std::time::Duration;
 
 /// A connection of either kind.
@@ -19,7 +21,7 @@ impl Stream {
     pub fn connect(address: &Address, timeout: Duration) -> io::Result<Stream> {
         let stream = match address {
             Address::Tcp(address) => Stream::Tcp(TcpStream::connect_timeout(address, timeout)?),
-            Address::Unix(path) => Stream::Unix(UnixStream::connect(path)?),
+            Address::Unix(path) => Stream::Unix(connect_unix(path, timeout)?),
         };
         match &stream {
             Stream::Tcp(tcp) => {
@@ -53,6 +55,19 @@ impl Stream {
             Stream::Unix(unix) => unix.shutdown(Shutdown::Write),
         };
     }
+}
+
+/// As [`UnixStream::connect`], which waits for ever where somebody listens whose queue is full.
+pub(super) fn connect_unix(path: &Path, timeout: Duration) -> io::Result<UnixStream> {
+    let (sender, receiver) = mpsc::channel();
+    let path = path.to_owned();
+    let thread = std::thread::Builder::new().spawn(move || {
+        let _ = sender.send(UnixStream::connect(path));
+    })?;
+    let result = receiver.recv_timeout(timeout).map_err(|_| io::ErrorKind::TimedOut)?;
+    // Gone for good: a process that is about to fork has no second thread.
+    let _ = thread.join();
+    result
 }
 
 impl Read for &Stream {
