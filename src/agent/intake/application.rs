@@ -6,7 +6,7 @@ use crate::core::{self, Failure, Handle};
 use crate::model::{NameId, UnixNanos};
 use crate::record::{AppEvent, Text};
 use crate::sys::dir::Dir;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// One application of one account: what `Register` names. Its core starts with its first data.
@@ -23,6 +23,8 @@ pub(super) struct Application {
     changing: Mutex<()>,
     /// Unix nanoseconds.
     last_used: AtomicU64,
+    /// Requests handed on in part.
+    pub(super) torn: AtomicUsize,
     memory: Memory,
     host: Mutex<Option<String>>,
 }
@@ -47,6 +49,7 @@ impl Application {
             handle: AtomicU64::new(0),
             changing: Mutex::new(()),
             last_used: AtomicU64::new(0),
+            torn: AtomicUsize::new(0),
             memory,
             host: Mutex::new(None),
         }

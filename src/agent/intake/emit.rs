@@ -5,6 +5,8 @@ use super::roots::{self, Roots};
 use crate::core::{self, Failure};
 use crate::model::{NameId, SpanId, UnixNanos};
 use crate::record::{MAX_TAGS, RequestTags, Span, Tag, TagValue, Text};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// The most bytes of text that one record of request tags is given.
 const RECORD_TEXT: usize = 48 * 1024;
@@ -16,17 +18,57 @@ pub(super) struct Finished {
     at: UnixNanos,
     tags_done: usize,
     spans_done: usize,
+    /// While a part of it is handed on, and the rest waits.
+    torn: Option<Torn>,
 }
 
 impl Finished {
     /// Ended at this time, or else with its last command.
     pub(super) fn new(draft: Draft, at: Option<UnixNanos>) -> Finished {
         let at = at.unwrap_or(draft.latest);
-        Finished { draft, at, tags_done: 0, spans_done: 0 }
+        Finished { draft, at, tags_done: 0, spans_done: 0, torn: None }
+    }
+}
+
+/// Counts a request that is handed on in part, until this is dropped.
+#[derive(Debug)]
+struct Torn(Arc<Application>);
+
+impl Torn {
+    fn of(app: &Arc<Application>) -> Torn {
+        app.torn.fetch_add(1, Ordering::Relaxed);
+        Torn(app.clone())
+    }
+}
+
+impl Drop for Torn {
+    fn drop(&mut self) {
+        self.0.torn.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Hub {
+    /// Hands a request on to its application's core, or as much of it as there is room for.
+    ///
+    /// A core that is full of halves of requests could complete none of them: while one waits for
+    /// its rest, no other is begun.
+    pub(super) fn hand_on(
+        &self,
+        app: &Arc<Application>,
+        finished: &mut Finished,
+        now: UnixNanos,
+    ) -> Result<(), Failure> {
+        let begun = finished.tags_done + finished.spans_done > 0;
+        if !begun && app.torn.load(Ordering::Relaxed) > 0 {
+            return Err(Failure::Dropped);
+        }
+        let done = self.emit(app, finished, now);
+        if done.is_err() && finished.tags_done + finished.spans_done > 0 {
+            finished.torn.get_or_insert_with(|| Torn::of(app));
+        }
+        done
+    }
+
     /// Hands a request on to its application's core: its tags, its spans, its root last. Where the
     /// core has no room, goes on from there when called again.
     ///
@@ -38,7 +80,7 @@ impl Hub {
         now: UnixNanos,
     ) -> Result<(), Failure> {
         let counters = &self.counters;
-        let Finished { draft, at: finish, tags_done, spans_done } = finished;
+        let Finished { draft, at: finish, tags_done, spans_done, .. } = finished;
         let Some(Roots { root, attached }) = roots::find(draft) else {
             counters.requests_empty.add(1);
             counters.spans_without_start.add(draft.spans.len() as u64);

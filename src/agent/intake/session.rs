@@ -110,7 +110,7 @@ impl Session {
             return Some(Reply::Protocol("nothing is under way".to_owned()));
         };
         while let Some(first) = work.finished.front_mut() {
-            match hub.emit(app, first, now) {
+            match hub.hand_on(app, first, now) {
                 Ok(()) => {}
                 Err(Failure::Dropped) if now.0 < work.since.0 + PATIENCE => {
                     hub.counters.requests_waited.add(1);
