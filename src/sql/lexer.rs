@@ -303,11 +303,11 @@ impl Lexer<'_> {
             if let Some(end) = self.prefixed(i, end, next) {
                 return end;
             }
-        } else if next == b'-' || end - i >= 32 {
-            if let Some(end) = self.uuid(i) {
-                self.push(Kind::Number, 0, 0, i, end);
-                return end;
-            }
+        } else if (next == b'-' || end - i >= 32)
+            && let Some(end) = self.uuid(i)
+        {
+            self.push(Kind::Number, 0, 0, i, end);
+            return end;
         }
         self.push_word(i, end, raw);
         end
