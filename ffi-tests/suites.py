@@ -177,4 +177,20 @@ def same_payload(report):
     report.test("scenario/same-payload", [sys.executable, _here("compare.py"), *folders])
 
 
-ALL = {"c": c, "python": python, "ruby": ruby, "elixir": elixir, "scenario": same_payload}
+def delivery(report):
+    """Deliveries to a real receiver on a socket."""
+    if not shutil.which("openssl"):
+        return report.missing("delivery", "openssl")
+    contract = [sys.executable, _here("delivery", "contract.py")]
+    for test in _lines([*contract, "--list"], report):
+        report.test("delivery/" + test, [*contract, test])
+    return None
+
+
+def kill(report):
+    """Processes killed at random points; the long run is `make soak`."""
+    report.test("kill/random-points", [sys.executable, _here("kill", "run.py"), "80"])
+
+
+ALL = {"c": c, "python": python, "ruby": ruby, "elixir": elixir, "scenario": same_payload,
+       "delivery": delivery, "kill": kill}  # fmt: skip
