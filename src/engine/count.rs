@@ -1,21 +1,18 @@
 use super::Engine;
 use super::calls::CallStats;
 use super::facts::Facts;
-use super::live::{CallKind, LATE, LiveMinute, OTHER_QUEUE, SubjectKey};
+use super::groups::Groups;
+use super::live::{LATE, LiveMinute, OTHER_QUEUE};
 use super::materialise::Materialiser;
 use super::merge::Entry;
 use super::open::{Fate, Recent};
-use super::operation::{OTHER, OpId, Operations, SpanKind, split};
+use super::operation::{OpId, SpanKind, split};
 use super::period::NPlusOne;
-use super::request::{Request, SpanRow, Subject};
+use super::request::{Request, SpanRow};
 use super::rules::{Candidate, Verdict};
-use super::stats::EngineStats;
 use super::symbols::Interned;
-use super::tag::{KnownTag, StoredValue, TagKeys};
-use super::trace::Scalar;
+use super::tag::StoredValue;
 use crate::model::{Minute, UnixNanos};
-use crate::sql::Statement;
-use std::sync::Arc;
 
 /// A request on its way into its minute.
 pub(super) struct Counting {
@@ -65,13 +62,14 @@ impl Engine {
             self.report_errors(request, None, minutes, now);
             return dropped(Fate::WithoutScope);
         };
-        let (op, is_job) = request.rows.get(scope as usize).map_or((OpId(0), false), |row| {
-            (row.op, self.operations.info(row.op).kind == SpanKind::Job)
-        });
+        let (op, is_job) = request
+            .rows
+            .get(scope as usize)
+            .map_or((OpId(0), false), |row| (row.op, row.kind == SpanKind::Job));
         let mut facts = Facts::read(request, &self.keys, start);
         facts.error |= !request.errors.is_empty();
         let op = self.renamed(request, op, facts.rename);
-        let path = request_text(request, facts.path);
+        let path = request.text(facts.path);
         let candidate = Candidate {
             is_job,
             name: split(self.operations.text(op)).1,
@@ -82,6 +80,7 @@ impl Engine {
         if facts.ignore || verdict == Verdict::Ignore {
             self.stats.requests_ignored += 1;
             self.stats.spans_ignored += request.spans();
+            self.stats.errors_ignored += request.errors.len() as u64;
             return dropped(Fate::Ignored);
         }
         if verdict == Verdict::SampleOut {
@@ -127,7 +126,7 @@ impl Engine {
 
     /// The row that names the request: the first `Controller/` or `Job/`, depth first.
     fn scope_of(&self, request: &Request) -> Option<u32> {
-        let is_scope = |row: &SpanRow| self.operations.info(row.op).kind.is_scope();
+        let is_scope = |row: &SpanRow| row.kind.is_scope();
         match request.scopes {
             0 => None,
             1 => request.rows.iter().position(is_scope).map(|at| at as u32),
@@ -141,7 +140,7 @@ impl Engine {
 
     /// The scope's operation under the name that the tag `transaction.name` gives it.
     fn renamed(&mut self, request: &Request, op: OpId, name: Option<StoredValue>) -> OpId {
-        let name = request_text(request, name);
+        let name = request.text(name);
         if name.is_empty() {
             return op;
         }
@@ -156,9 +155,9 @@ impl Engine {
     }
 
     fn queue_of(&mut self, request: &Request, tag: Option<StoredValue>) -> u32 {
-        let mut queue = request_text(request, tag);
+        let mut queue = request.text(tag);
         if queue.is_empty() {
-            let of_queue = |row: &&SpanRow| self.operations.info(row.op).kind == SpanKind::Queue;
+            let of_queue = |row: &&SpanRow| row.kind == SpanKind::Queue;
             let row = request.rows.iter().filter(of_queue).min_by_key(|row| (row.start, row.id));
             queue = row.map_or(b"default", |row| split(self.operations.text(row.op)).1.as_bytes());
         }
@@ -184,7 +183,6 @@ impl Engine {
             request: self.request,
         };
         for (at, (row, exclusive)) in self.tree.exclusive(&request.rows).enumerate() {
-            let info = self.operations.info(row.op);
             if at as u32 == scope {
                 if let Some(endpoint) = groups.live.endpoints.get_mut(endpoint as usize) {
                     endpoint.own.record(row.duration, exclusive);
@@ -192,10 +190,10 @@ impl Engine {
             } else {
                 let mut calls = CallStats::default();
                 calls.record_scoped(row.duration, exclusive);
-                let job = job.filter(|_| info.kind.is_job_layer());
-                groups.live.layer(endpoint, job, info.layer, &calls, groups.stats);
+                let job = job.filter(|_| row.kind.is_job_layer());
+                groups.live.layer(endpoint, job, row.layer, &calls, groups.stats);
             }
-            if let Some(group) = groups.count(request, row, info.kind) {
+            if let Some(group) = groups.count(request, row, row.kind) {
                 self.touched.push(group);
             }
         }
@@ -239,7 +237,6 @@ impl Engine {
 
     /// Counts one span that came after its request was complete.
     pub(super) fn count_late(&mut self, minute: Minute, op: OpId, late: &Request, row: &SpanRow) {
-        let info = self.operations.info(row.op);
         let mut minutes = std::mem::take(&mut self.minutes);
         if let Some(live) = self.minute(&mut minutes, minute) {
             live.counts.spans += 1;
@@ -247,7 +244,7 @@ impl Engine {
             let endpoint = live.endpoint(op, &self.operations, &mut self.stats);
             let mut calls = CallStats::default();
             calls.record_scoped(row.duration, row.duration);
-            live.layer(endpoint, None, info.layer, &calls, &mut self.stats);
+            live.layer(endpoint, None, row.layer, &calls, &mut self.stats);
             Groups {
                 operations: &self.operations,
                 keys: &self.keys,
@@ -256,7 +253,7 @@ impl Engine {
                 endpoint,
                 request: LATE,
             }
-            .count(late, row, info.kind);
+            .count(late, row, row.kind);
         }
         self.minutes = minutes;
     }
@@ -341,119 +338,5 @@ impl Engine {
             n_plus_one_calls: self.config.n_plus_one_calls,
             n_plus_one_nanos: self.config.n_plus_one_nanos,
         }
-    }
-}
-
-/// Finds the figures that database and external calls belong to.
-struct Groups<'e> {
-    operations: &'e Operations,
-    keys: &'e TagKeys,
-    stats: &'e mut EngineStats,
-    live: &'e mut LiveMinute,
-    endpoint: u32,
-    request: u64,
-}
-
-impl Groups<'_> {
-    /// Counts a span's call, if it is one; gives its group if it is the request's first in it.
-    #[inline]
-    fn count(&mut self, request: &Request, row: &SpanRow, kind: SpanKind) -> Option<u32> {
-        match row.subject {
-            Subject::Host(host) => {
-                let calls = self.live.host_calls(self.endpoint, host, self.request, self.stats)?;
-                calls.calls.record_value(row.duration);
-                calls.histogram.record(row.duration);
-                None
-            }
-            Subject::None if !kind.is_database() => None,
-            _ => {
-                let keys = self.keys;
-                let group = self.find(row.op, kind, request.statement(row), || {
-                    tagged_query(request, keys, row)
-                });
-                let rows = rows_of(request, keys, row);
-                let statement = request.statement(row);
-                self.live.call(group, statement, self.request, row.duration, rows).then_some(group)
-            }
-        }
-    }
-
-    /// The group of database calls with this operation and statement.
-    #[inline]
-    fn find(
-        &mut self,
-        op: OpId,
-        kind: SpanKind,
-        statement: Option<&Arc<Statement>>,
-        tagged: impl FnOnce() -> Option<(Box<str>, Box<str>)>,
-    ) -> u32 {
-        let operations = self.operations;
-        let key = match statement {
-            Some(statement) => {
-                let named = (kind == SpanKind::ActiveRecord).then_some(op);
-                SubjectKey::Statement(statement.fingerprint, named)
-            }
-            None => SubjectKey::Operation(op),
-        };
-        let describe = || {
-            let (model, operation) = match statement {
-                Some(statement) if kind != SpanKind::ActiveRecord => {
-                    let model = if statement.model.is_empty() { "SQL" } else { &statement.model };
-                    (model.into(), (&*statement.verb).into())
-                }
-                _ => tagged().unwrap_or_else(|| query_of(operations.text(op))),
-            };
-            CallKind { statement: statement.cloned(), model, operation }
-        };
-        self.live.call_group(self.endpoint, key, describe, self.stats)
-    }
-}
-
-/// Model and operation from an operation's name, `ActiveRecord/User/find`.
-fn query_of(operation: &str) -> (Box<str>, Box<str>) {
-    let name = split(operation).1;
-    let mut parts = name.split('/');
-    match (parts.next(), parts.next()) {
-        (Some("Query" | "Many" | "SQL" | "") | None, _) => ("SQL".into(), OTHER.into()),
-        (Some(model), operation) => (model.into(), operation.unwrap_or(OTHER).into()),
-    }
-}
-
-/// Model and operation from the tags of a span that has no statement.
-fn tagged_query(request: &Request, keys: &TagKeys, row: &SpanRow) -> Option<(Box<str>, Box<str>)> {
-    let of = |known| {
-        let tags = request.tags_of(row);
-        let tag = tags.iter().find(|tag| keys.known(tag.key) == known)?;
-        let Scalar::Str(text) = request.scalar(tag.value) else { return None };
-        // A name, not a statement that someone put there.
-        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '.');
-        (text.len() <= 64 && !text.is_empty() && text.chars().all(is_name)).then_some(text)
-    };
-    let model = of(KnownTag::DbModel);
-    let operation = of(KnownTag::DbOperation).map(|text| text.to_lowercase());
-    if model.is_none() && operation.is_none() {
-        return None;
-    }
-    Some((
-        model.map_or("SQL".into(), String::into_boxed_str),
-        operation.map_or(OTHER.into(), String::into_boxed_str),
-    ))
-}
-
-/// Rows a span read.
-pub(super) fn rows_of(request: &Request, keys: &TagKeys, row: &SpanRow) -> u64 {
-    request
-        .tags_of(row)
-        .iter()
-        .find(|tag| keys.known(tag.key) == KnownTag::Rows)
-        .and_then(|tag| request.number(tag.value))
-        .map_or(0, |rows| rows as u64)
-}
-
-/// The text of a stored tag, if it has one.
-pub(super) fn request_text(request: &Request, value: Option<StoredValue>) -> &[u8] {
-    match value {
-        Some(StoredValue::Str { at, len }) => request.store.text(at, len),
-        _ => &[],
     }
 }

@@ -62,6 +62,31 @@ fn halves(chunk: &[u8; 16]) -> (u64, u64) {
     (word as u64, (word >> 64) as u64)
 }
 
+/// Whether two texts are equal; inlined for the lengths that names have.
+#[inline]
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    if a.len() > 32 {
+        return a == b;
+    }
+    // First and last words overlap where the length is between.
+    if let (Some(a0), Some(a1), Some(b0), Some(b1)) =
+        (a.first_chunk::<16>(), a.last_chunk::<16>(), b.first_chunk::<16>(), b.last_chunk::<16>())
+    {
+        let word = |bytes: &[u8; 16]| u128::from_le_bytes(*bytes);
+        return (word(a0) ^ word(b0)) | (word(a1) ^ word(b1)) == 0;
+    }
+    if let (Some(a0), Some(a1), Some(b0), Some(b1)) =
+        (a.first_chunk::<8>(), a.last_chunk::<8>(), b.first_chunk::<8>(), b.last_chunk::<8>())
+    {
+        let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
+        return (word(a0) ^ word(b0)) | (word(a1) ^ word(b1)) == 0;
+    }
+    a.iter().zip(b).all(|(a, b)| a == b)
+}
+
 impl BuildHasher for KeyedHash {
     type Hasher = WordHasher;
 
@@ -84,6 +109,11 @@ impl Hasher for WordHasher {
             let word = chunk.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
             self.write_u64(word);
         }
+    }
+
+    #[inline]
+    fn write_usize(&mut self, word: usize) {
+        self.write_u64(word as u64);
     }
 
     #[inline]
@@ -123,6 +153,20 @@ mod tests {
                 let mut other = bytes.clone();
                 other[at] = 8;
                 assert!(seen.insert(hash.bytes(&other)), "length {len}, byte {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn same_is_equality() {
+        for len in 0..70_usize {
+            let a: Vec<u8> = (0..len as u8).collect();
+            assert!(same(&a, &a.clone()));
+            assert!(!same(&a, &[&a[..], b"x"].concat()));
+            for at in 0..len {
+                let mut b = a.clone();
+                b[at] ^= 0x40;
+                assert!(!same(&a, &b), "length {len}, byte {at}");
             }
         }
     }

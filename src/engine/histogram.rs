@@ -1,4 +1,5 @@
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
 /// Sub-buckets of an octave: a bucket is at most 1/64 of its value wide.
 const SUB_BUCKETS: usize = 64;
@@ -141,9 +142,22 @@ impl Histogram {
 
     /// Adds the other's counts to these.
     pub fn merge(&mut self, other: &Histogram) {
-        for (bucket, count) in &other.buckets {
-            self.add_to(*bucket, *count);
+        let mut merged = Vec::with_capacity(self.buckets.len().max(other.buckets.len()));
+        let (mut ours, mut theirs) =
+            (self.buckets.iter().peekable(), other.buckets.iter().peekable());
+        loop {
+            let order = match (ours.peek(), theirs.peek()) {
+                (Some(a), Some(b)) => a.0.cmp(&b.0),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => break,
+            };
+            let a = if order.is_le() { ours.next() } else { None };
+            let b = if order.is_ge() { theirs.next() } else { None };
+            let sum = a.map_or(0, |a| a.1).saturating_add(b.map_or(0, |b| b.1));
+            merged.extend(a.or(b).map(|(bucket, _)| (*bucket, sum)));
         }
+        self.buckets = merged;
     }
 
     /// How many durations were counted.
@@ -196,6 +210,27 @@ mod tests {
         assert_eq!(frozen.count(), 5000);
         assert_eq!(live.rank(u64::MAX).1, 5000);
         assert_eq!(live.rank(0).0, 0);
+    }
+
+    #[test]
+    fn merged_in_either_way() {
+        let of = |values: &[u64]| {
+            let mut histogram = Histogram::default();
+            values.iter().for_each(|value| histogram.record(value * 1_000_000));
+            histogram
+        };
+        let (a, b) = (of(&[1, 5, 5, 900]), of(&[2, 5, 1000]));
+        let (mut ab, mut ba) = (a.clone(), b.clone());
+        ab.merge(&b);
+        ba.merge(&a);
+        assert_eq!(ab, of(&[1, 2, 5, 5, 5, 900, 1000]));
+        assert_eq!(ab, ba);
+        let mut live = LiveHistogram::default();
+        [1, 5, 5, 900].iter().for_each(|value| live.record(value * 1_000_000));
+        let mut other = LiveHistogram::default();
+        [2, 5, 1000].iter().for_each(|value| other.record(value * 1_000_000));
+        live.merge(&other);
+        assert_eq!(live.freeze(), ab);
     }
 
     #[test]

@@ -1,26 +1,22 @@
 use super::Engine;
 use super::open::{Fate, Recent, State};
-use super::operation::{OpInfo, SpanKind};
+use super::operation::OpId;
 use super::period::Application;
-use super::request::{FoldedSpans, PendingError, Request, RequestTag, SpanRow, Subject};
-use super::symbols::Interned;
-use super::tag::{KnownTag, StoredTag, bytes_of};
+use super::request::{PendingError, Request, RequestTag};
+use super::tag::{StoredTag, bytes_of};
+use super::tag_reader::TagReader;
 use super::trace::Scalar;
-use super::{live, uri};
 use crate::engine::backtrace::BacktraceRules;
 use crate::model::{TraceId, UnixNanos};
 use crate::record::{
     AppEvent, ErrorEvent, Metric, Names, Record, RequestTags, Span, TagValue, Tags,
 };
-use crate::sql::{Dialect, Memo, Statement};
-use std::sync::Arc;
+use crate::sql::Dialect;
 
 /// The most tags of one request as a whole.
 const MAX_REQUEST_TAGS: usize = 1000;
 /// The most errors one request keeps.
 const MAX_REQUEST_ERRORS: usize = 10;
-/// The most groups of spans that one request keeps as sums.
-const MAX_FOLDED: usize = 1000;
 /// The most tags read of an error.
 const MAX_ERROR_TAGS: usize = 100;
 
@@ -68,21 +64,11 @@ impl Engine {
         self.stats.spans_inverted += u64::from(span.end < span.start);
         let op = self.operations.resolve(span.operation, names, &mut self.stats);
         let info = self.operations.info(op);
-        let mut row = SpanRow {
-            id: span.span_id,
-            parent: span.parent_id,
-            start: span.start.0,
-            duration: span.end.since(span.start).0,
-            op,
-            subject: Subject::None,
-            tags: 0,
-            n_tags: 0,
-        };
         let at = match self.place(span.trace_id, now) {
             Ok(at) => at,
-            Err(recent) => return self.ingest_late(recent, row, info, tags, names),
+            Err(recent) => return self.ingest_late(recent, span, op, tags, names),
         };
-        let rooted = row.parent.is_none();
+        let rooted = span.parent_id.is_none();
         let Some(State::Open(request)) = self.requests.state(at) else { return };
         self.open_spans += 1;
         let held = request.rows.len();
@@ -99,11 +85,11 @@ impl Engine {
             dialect: self.dialect,
         };
         if folds {
-            reader.fold(request, &mut row, info, tags, names, &mut self.operations);
+            reader.fold(request, span, op, tags, names, &mut self.operations);
             return;
         }
-        reader.read(request, &mut row, info, tags, names);
-        request.rows.push(row);
+        let read = reader.read(request, info.kind, tags, names);
+        request.rows.push(read.row(span, op, info));
         request.scopes += u32::from(info.kind.is_scope());
         if rooted {
             request.roots += 1;
@@ -119,8 +105,8 @@ impl Engine {
     fn ingest_late(
         &mut self,
         recent: Recent,
-        mut row: SpanRow,
-        info: OpInfo,
+        span: &Span<'_>,
+        op: OpId,
         tags: Tags<'_>,
         names: &impl Names,
     ) {
@@ -133,15 +119,16 @@ impl Engine {
         self.stats.spans_late += 1;
         self.stats.spans_counted += 1;
         let mut late = self.late.take().unwrap_or_else(|| Box::new(Request::new(self.hash)));
-        TagReader {
+        let info = self.operations.info(op);
+        let read = TagReader {
             keys: &mut self.keys,
             memo: &mut self.memo,
             hosts: &mut self.hosts,
             stats: &mut self.stats,
             dialect: self.dialect,
         }
-        .read(&mut late, &mut row, info, tags, names);
-        self.count_late(recent.minute, scope, &late, &row);
+        .read(&mut late, info.kind, tags, names);
+        self.count_late(recent.minute, scope, &late, &read.row(span, op, info));
         late.clear();
         self.late = Some(late);
     }
@@ -207,16 +194,14 @@ impl Engine {
                 })
                 .collect(),
         };
-        // An error may be the first that is heard of its request: agents record it when it is
-        // raised, its spans when they end.
-        let known = !record.trace_id.is_none();
-        let at = known.then(|| self.place(record.trace_id, now)).and_then(Result::ok);
-        let open = at.and_then(|at| self.requests.state(at));
-        match open {
+        // An error may well be the first that is heard of its request.
+        let at =
+            if record.trace_id.is_none() { None } else { self.place(record.trace_id, now).ok() };
+        match at.and_then(|at| self.requests.state(at)) {
             Some(State::Open(request)) if request.errors.len() < MAX_REQUEST_ERRORS => {
                 request.errors.push(error);
             }
-            // Of no request, or of one that is complete or full: it stands by itself.
+            // Of no request, of a complete one, or one error more than it keeps.
             _ => self.report_alone(record.trace_id, &error, now),
         }
     }
@@ -293,144 +278,6 @@ impl Engine {
                 .map(Dialect::from_name)
                 .find(|dialect| *dialect != Dialect::default());
             self.dialect = named.unwrap_or_default();
-        }
-    }
-}
-
-/// Reads a span's tags into its row and request.
-struct TagReader<'e> {
-    keys: &'e mut super::tag::TagKeys,
-    memo: &'e mut Memo,
-    hosts: &'e mut super::symbols::Symbols,
-    stats: &'e mut super::stats::EngineStats,
-    dialect: Dialect,
-}
-
-impl TagReader<'_> {
-    #[inline]
-    fn read(
-        &mut self,
-        request: &mut Request,
-        row: &mut SpanRow,
-        info: OpInfo,
-        tags: Tags<'_>,
-        names: &impl Names,
-    ) {
-        row.tags = request.store.mark();
-        let mut sql: Option<(&[u8], bool)> = None;
-        let mut url: Option<&[u8]> = None;
-        let mut dialect = self.dialect;
-        for tag in tags {
-            let Some(key) = self.keys.resolve(tag.key, names) else {
-                self.stats.tags_dropped += 1;
-                continue;
-            };
-            let known = self.keys.known(key);
-            match (known, tag.value) {
-                (KnownTag::Secret, _) => continue,
-                (KnownTag::Statement, TagValue::Str { text, truncated }) => {
-                    sql = Some((bytes_of(text, names), truncated));
-                    continue;
-                }
-                (KnownTag::DbSystem, TagValue::Str { text, .. }) => {
-                    if let Ok(name) = std::str::from_utf8(bytes_of(text, names)) {
-                        let named = Dialect::from_name(name);
-                        // An unknown name says less than the configuration.
-                        if named != Dialect::default() {
-                            dialect = named;
-                        }
-                    }
-                    continue;
-                }
-                (KnownTag::Uri, TagValue::Str { text, .. }) => url = Some(bytes_of(text, names)),
-                (KnownTag::Url, TagValue::Str { text, .. }) => {
-                    url = url.or(Some(bytes_of(text, names)));
-                }
-                // Free text on a database span may hold data.
-                (known, TagValue::Str { .. })
-                    if info.kind.is_database() && !known.is_safe_on_database() =>
-                {
-                    continue;
-                }
-                _ => {}
-            }
-            let stored = request.store.store(known, tag.value, names, self.stats);
-            match stored.map(|value| request.store.push(StoredTag { key, value })) {
-                Some(true) => row.n_tags += 1,
-                _ => self.stats.tags_dropped += 1,
-            }
-        }
-        if let Some((sql, truncated)) = sql {
-            row.subject = Subject::Statement(request.statements.len() as u32);
-            request.statements.push(self.memo.get(sql, dialect, truncated));
-        } else if info.kind == SpanKind::Http {
-            row.subject = Subject::Host(self.host(url));
-        }
-    }
-
-    fn host(&mut self, url: Option<&[u8]>) -> u32 {
-        let host = url.and_then(uri::host).unwrap_or(b"Unknown");
-        match self.hosts.intern(host) {
-            Interned::Found(host) | Interned::Added(host) => host,
-            Interned::Full => {
-                self.stats.hosts_overflowed += 1;
-                live::OTHER_HOST
-            }
-        }
-    }
-
-    /// Adds a span to the sums of its request.
-    #[cold]
-    fn fold(
-        &mut self,
-        request: &mut Request,
-        row: &mut SpanRow,
-        info: OpInfo,
-        tags: Tags<'_>,
-        names: &impl Names,
-        operations: &mut super::operation::Operations,
-    ) {
-        // Its tags are read as ever, and forgotten again.
-        let n_statements = request.statements.len();
-        let before = (request.store.mark(), request.store.text_len());
-        self.read(request, row, info, tags, names);
-        let statement: Option<Arc<Statement>> = request.statement(row).cloned();
-        let host = match row.subject {
-            Subject::Host(host) => Some(host),
-            _ => None,
-        };
-        let rows = super::count::rows_of(request, self.keys, row);
-        request.statements.truncate(n_statements);
-        request.store.truncate(before);
-        request.folded_spans += 1;
-        let subject = match (&statement, host) {
-            (Some(statement), _) => statement.fingerprint,
-            (None, Some(host)) => u64::from(host),
-            (None, None) => 0,
-        };
-        let mut key = (row.op, subject);
-        let mut at = request.folded_at.get(&key).copied();
-        if at.is_none() && request.folded.len() >= MAX_FOLDED {
-            key = (operations.other_of(info.layer, self.stats), 0);
-            at = request.folded_at.get(&key).copied();
-        }
-        let at = at.unwrap_or_else(|| {
-            request.folded_at.insert(key, request.folded.len());
-            let whole = key.0 == row.op;
-            request.folded.push(FoldedSpans {
-                op: key.0,
-                statement: statement.filter(|_| whole),
-                host: host.map(|host| if whole { host } else { live::OTHER_HOST }),
-                calls: Default::default(),
-                rows: Default::default(),
-                histogram: Default::default(),
-            });
-            request.folded.len() - 1
-        });
-        if let Some(folded) = request.folded.get_mut(at) {
-            folded.calls.record_value(row.duration);
-            folded.rows.record_value(rows);
-            folded.histogram.record(row.duration);
         }
     }
 }

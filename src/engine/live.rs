@@ -1,3 +1,4 @@
+use super::call_group::{CallGroup, Query, SubjectKey};
 use super::calls::CallStats;
 use super::config::EngineConfig;
 use super::error::ErrorLog;
@@ -5,14 +6,11 @@ use super::hash::KeyedHash;
 use super::histogram::LiveHistogram;
 use super::operation::{OTHER, OpId, Operations, SpanKind, TypeId, split};
 use super::period::{Application, NPlusOne, PeriodCounts};
-use super::request::FoldedSpans;
 use super::scored_set::ScoredSet;
 use super::stats::EngineStats;
 use super::trace::SlowTrace;
 use crate::model::Minute;
-use crate::sql::Statement;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 /// A minute that is being filled. Everything is found by small numbers; see `freeze` for the rest.
 #[derive(Debug)]
@@ -25,9 +23,9 @@ pub(crate) struct LiveMinute {
     /// Distinct layers over all endpoints.
     n_layers: usize,
     pub calls: Vec<CallGroup>,
-    by_subject: HashMap<(u32, SubjectKey), u32, KeyedHash>,
+    pub(super) by_subject: HashMap<(u32, SubjectKey), u32, KeyedHash>,
     pub queries: Vec<Query>,
-    by_query: HashMap<(u32, Box<str>, Box<str>), u32, KeyedHash>,
+    pub(super) by_query: HashMap<(u32, Box<str>, Box<str>), u32, KeyedHash>,
     pub hosts: Vec<HostCalls>,
     by_host: HashMap<(u32, u32), u32, KeyedHash>,
     pub jobs: Vec<Job>,
@@ -38,29 +36,18 @@ pub(crate) struct LiveMinute {
     pub slow_jobs: ScoredSet<SlowTrace>,
     pub errors: ErrorLog,
     pub application: Option<Application>,
-    limits: Limits,
+    pub(super) limits: Limits,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Limits {
+pub(super) struct Limits {
     endpoints: usize,
     layers: usize,
-    calls: usize,
-    queries: usize,
+    pub(super) calls: usize,
+    pub(super) queries: usize,
     hosts: usize,
     jobs: usize,
     gauges: usize,
-}
-
-/// What calls are grouped by, in an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum SubjectKey {
-    /// A statement's fingerprint, and the operation if that says more than `SQL/Query`.
-    Statement(u64, Option<OpId>),
-    /// An operation, where there is no statement.
-    Operation(OpId),
-    /// All further ones.
-    Other,
 }
 
 /// An endpoint's figures.
@@ -75,39 +62,6 @@ pub(crate) struct Endpoint {
     pub allocations: CallStats,
     pub queue_time: CallStats,
     pub histogram: LiveHistogram,
-}
-
-/// Database calls of one endpoint with one statement, or one operation.
-#[derive(Debug)]
-pub(crate) struct CallGroup {
-    pub endpoint: u32,
-    /// `None` for calls without a statement, and for those that did not fit.
-    pub statement: Option<Arc<Statement>>,
-    pub is_other: bool,
-    pub query: u32,
-    pub calls: CallStats,
-    pub rows: CallStats,
-    pub histogram: LiveHistogram,
-    pub in_request: InRequest,
-}
-
-/// A call group's part in the request being counted.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct InRequest {
-    /// Which request this is about.
-    request: u64,
-    pub calls: u64,
-    pub nanos: u64,
-}
-
-/// A kind of database call; its figures are those of its call groups.
-#[derive(Debug)]
-pub(crate) struct Query {
-    pub endpoint: u32,
-    pub model: Box<str>,
-    pub operation: Box<str>,
-    pub transactions: u64,
-    request: u64,
 }
 
 /// Calls of one endpoint to one host.
@@ -263,116 +217,6 @@ impl LiveMinute {
         }
     }
 
-    /// The group of database calls with this subject.
-    #[inline]
-    pub(crate) fn call_group(
-        &mut self,
-        endpoint: u32,
-        key: SubjectKey,
-        describe: impl FnOnce() -> CallKind,
-        stats: &mut EngineStats,
-    ) -> u32 {
-        match self.by_subject.get(&(endpoint, key)) {
-            Some(at) => *at,
-            None => self.new_call_group(endpoint, key, describe(), stats),
-        }
-    }
-
-    #[cold]
-    fn new_call_group(
-        &mut self,
-        endpoint: u32,
-        mut key: SubjectKey,
-        kind: CallKind,
-        stats: &mut EngineStats,
-    ) -> u32 {
-        let mut statement = kind.statement;
-        if self.calls.len() >= self.limits.calls {
-            stats.statements_overflowed += 1;
-            (key, statement) = (SubjectKey::Other, None);
-            if let Some(at) = self.by_subject.get(&(endpoint, key)) {
-                return *at;
-            }
-        }
-        let is_other = key == SubjectKey::Other;
-        let query = if is_other {
-            self.query(endpoint, "SQL".into(), OTHER.into(), stats)
-        } else {
-            self.query(endpoint, kind.model, kind.operation, stats)
-        };
-        let at = self.calls.len() as u32;
-        self.calls.push(CallGroup {
-            endpoint,
-            statement,
-            is_other,
-            query,
-            calls: CallStats::default(),
-            rows: CallStats::default(),
-            histogram: LiveHistogram::default(),
-            in_request: InRequest::default(),
-        });
-        self.by_subject.insert((endpoint, key), at);
-        at
-    }
-
-    fn query(
-        &mut self,
-        endpoint: u32,
-        mut model: Box<str>,
-        mut operation: Box<str>,
-        stats: &mut EngineStats,
-    ) -> u32 {
-        let key = (endpoint, model.clone(), operation.clone());
-        if let Some(at) = self.by_query.get(&key) {
-            return *at;
-        }
-        if self.queries.len() >= self.limits.queries {
-            stats.queries_overflowed += 1;
-            (model, operation) = ("SQL".into(), OTHER.into());
-            if let Some(at) = self.by_query.get(&(endpoint, model.clone(), operation.clone())) {
-                return *at;
-            }
-        }
-        let at = self.queries.len() as u32;
-        self.by_query.insert((endpoint, model.clone(), operation.clone()), at);
-        self.queries.push(Query { endpoint, model, operation, transactions: 0, request: 0 });
-        at
-    }
-
-    /// Counts a call in its group. `true`: the first of this request.
-    #[inline]
-    pub(crate) fn call(
-        &mut self,
-        group: u32,
-        statement: Option<&Arc<Statement>>,
-        request: u64,
-        duration: u64,
-        rows: u64,
-    ) -> bool {
-        let Some(group) = self.calls.get_mut(group as usize) else { return false };
-        group.note_spelling(statement);
-        group.calls.record_value(duration);
-        group.rows.record_value(rows);
-        group.histogram.record(duration);
-        let first = group.begin_request(request, &mut self.queries);
-        group.in_request.calls += 1;
-        group.in_request.nanos = group.in_request.nanos.saturating_add(duration);
-        first
-    }
-
-    /// Counts calls of which only sums are known. `true`: the first of this request.
-    pub(crate) fn add_calls(&mut self, group: u32, request: u64, folded: &FoldedSpans) -> bool {
-        let Some(group) = self.calls.get_mut(group as usize) else { return false };
-        group.note_spelling(folded.statement.as_ref());
-        group.calls.add(&folded.calls);
-        group.rows.add(&folded.rows);
-        group.histogram.merge(&folded.histogram);
-        let first = group.begin_request(request, &mut self.queries);
-        group.in_request.calls += folded.calls.count;
-        group.in_request.nanos = group.in_request.nanos.saturating_add(folded.calls.total);
-        first
-    }
-
     /// The calls of one endpoint to one host.
     #[inline]
     pub(crate) fn host_calls(
@@ -453,44 +297,6 @@ impl LiveMinute {
             stats.gauges_overflowed += 1;
         }
     }
-}
-
-impl CallGroup {
-    /// One fingerprint covers several spellings; the first by alphabet is shown, so that it does
-    /// not depend on the order of calls.
-    #[inline]
-    fn note_spelling(&mut self, statement: Option<&Arc<Statement>>) {
-        if let (Some(held), Some(new)) = (&self.statement, statement)
-            && !Arc::ptr_eq(held, new)
-            && new.text < held.text
-        {
-            self.statement = Some(Arc::clone(new));
-        }
-    }
-
-    /// Starts anew for another request; `true` if it is another.
-    #[inline]
-    fn begin_request(&mut self, request: u64, queries: &mut [Query]) -> bool {
-        let first = self.in_request.request != request;
-        if first {
-            self.in_request = InRequest { request, calls: 0, nanos: 0 };
-            if let Some(query) = queries.get_mut(self.query as usize)
-                && query.request != request
-                && request != LATE
-            {
-                query.request = request;
-                query.transactions += 1;
-            }
-        }
-        first
-    }
-}
-
-/// What a new call group is about.
-pub(crate) struct CallKind {
-    pub statement: Option<Arc<Statement>>,
-    pub model: Box<str>,
-    pub operation: Box<str>,
 }
 
 /// The figures of one layer; also whether they are new. `None`: new, but there is no room.

@@ -148,7 +148,7 @@ impl Materialiser<'_> {
 
     fn span_detail(&self, row: &SpanRow) -> SpanDetail {
         let mut detail = SpanDetail::default();
-        let kind = self.operations.info(row.op).kind;
+        let kind = row.kind;
         for tag in self.request.tags_of(row) {
             let value = || self.request.scalar(tag.value);
             match self.keys.known(tag.key) {
@@ -216,7 +216,7 @@ impl Materialiser<'_> {
         child_allocations: &[u64],
     ) {
         // A job's queue is shown beside its metrics, not among them.
-        if self.operations.info(row.op).kind == SpanKind::Queue {
+        if row.kind == SpanKind::Queue {
             return;
         }
         let exclusive = self.tree.exclusive_of(&self.request.rows, at);

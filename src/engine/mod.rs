@@ -4,6 +4,7 @@
 //! [`EngineStats`] when it bites. `docs/engine.md` has the rules and where they come from.
 
 mod backtrace;
+mod call_group;
 mod calls;
 mod config;
 mod count;
@@ -11,6 +12,7 @@ mod error;
 mod facts;
 mod filter;
 mod freeze;
+mod groups;
 mod hash;
 mod histogram;
 mod ingest;
@@ -30,6 +32,7 @@ mod select;
 mod stats;
 mod symbols;
 mod tag;
+mod tag_reader;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -46,6 +49,7 @@ pub use period::{
     Application, HostKey, HostStats, JobKey, JobStats, MetricKey, NPlusOne, Period, PeriodCounts,
     QueryKey, QueryStats, StatementKey, StatementStats,
 };
+pub use rules::{parse_sample_rate, parse_sample_rule};
 pub use scored_set::{Scored, ScoredSet};
 pub use stats::EngineStats;
 pub use trace::{Frame, Repetition, Scalar, SlowTrace, SpanDetail, TraceMetric, TraceSpan};
@@ -266,8 +270,7 @@ impl Engine {
             .each_open()
             .take(MAX_TOLD)
             .map(|request| {
-                let scope =
-                    request.rows.iter().find(|row| self.operations.info(row.op).kind.is_scope());
+                let scope = request.rows.iter().find(|row| row.kind.is_scope());
                 let longest = request.rows.iter().max_by_key(|row| row.duration);
                 let text = |row: Option<&request::SpanRow>| {
                     row.map_or(String::new(), |row| self.operations.text(row.op).to_owned())

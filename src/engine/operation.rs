@@ -25,6 +25,8 @@ pub(crate) enum SpanKind {
     Sql,
     /// A database call named by its model, `ActiveRecord/User/find`.
     ActiveRecord,
+    /// A call to another store of data.
+    Store,
     /// A call to another service.
     Http,
     /// Any other.
@@ -41,6 +43,8 @@ impl SpanKind {
             "SQL" => SpanKind::Sql,
             "ActiveRecord" => SpanKind::ActiveRecord,
             "HTTP" => SpanKind::Http,
+            "Redis" | "MongoDB" | "Mongo" | "Elasticsearch" | "ElasticSearch" | "Memcached"
+            | "Memcache" | "Ecto" | "Cassandra" | "DynamoDB" | "InfluxDB" => SpanKind::Store,
             _ => SpanKind::Layer,
         }
     }
@@ -51,9 +55,16 @@ impl SpanKind {
         matches!(self, SpanKind::Controller | SpanKind::Job)
     }
 
+    /// Whether it is a database call even without a statement.
     #[inline]
     pub(crate) fn is_database(self) -> bool {
         matches!(self, SpanKind::Sql | SpanKind::ActiveRecord)
+    }
+
+    /// Whether free text on such a span may hold an application's data.
+    #[inline]
+    pub(crate) fn holds_data(self) -> bool {
+        matches!(self, SpanKind::Sql | SpanKind::ActiveRecord | SpanKind::Store)
     }
 }
 
@@ -143,7 +154,7 @@ impl Operations {
                 };
                 let hint = self.by_name.get(id.0 as usize).copied().unwrap_or(0);
                 if let Some(symbol) = hint.checked_sub(1)
-                    && self.symbols.text(symbol) == name
+                    && self.symbols.is(symbol, name)
                 {
                     let op = OpId(symbol);
                     self.count_use(op);

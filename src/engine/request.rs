@@ -1,8 +1,8 @@
 use super::calls::CallStats;
 use super::hash::KeyedHash;
 use super::histogram::LiveHistogram;
-use super::operation::OpId;
-use super::tag::{StoredTag, StoredValue, TagStore};
+use super::operation::{OpId, SpanKind, TypeId};
+use super::tag::{StoredTag, StoredValue, TagStore, Value};
 use crate::engine::Scalar;
 use crate::model::{SpanId, TraceId, UnixNanos};
 use crate::sql::Statement;
@@ -18,6 +18,9 @@ pub(crate) struct SpanRow {
     /// Zero where the end lay before the start.
     pub duration: u64,
     pub op: OpId,
+    /// As the operation's, here so that counting needs no look at the table.
+    pub kind: SpanKind,
+    pub layer: TypeId,
     pub subject: Subject,
     /// Where its tags begin in the request's store ...
     pub tags: u32,
@@ -143,39 +146,46 @@ impl Request {
 
     /// A stored value with its text, what is not UTF-8 in it replaced.
     pub(crate) fn scalar(&self, value: StoredValue) -> Scalar {
-        match value {
-            StoredValue::Str { at, len } => {
-                Scalar::Str(String::from_utf8_lossy(self.store.text(at, len)).into_owned())
-            }
-            StoredValue::I64(value) => Scalar::I64(value),
-            StoredValue::F64(value) => Scalar::F64(value),
-            StoredValue::Bool(value) => Scalar::Bool(value),
+        match self.store.read(value) {
+            Value::Str(text) => Scalar::Str(String::from_utf8_lossy(text).into_owned()),
+            Value::I64(value) => Scalar::I64(value),
+            Value::F64(value) => Scalar::F64(value),
+            Value::Bool(value) => Scalar::Bool(value),
         }
     }
 
     /// A stored value read as a number.
     pub(crate) fn number(&self, value: StoredValue) -> Option<f64> {
-        let number = match value {
-            StoredValue::I64(value) => value as f64,
-            StoredValue::F64(value) => value,
-            StoredValue::Bool(_) => return None,
-            StoredValue::Str { at, len } => {
-                std::str::from_utf8(self.store.text(at, len)).ok()?.trim().parse().ok()?
-            }
+        let number = match self.store.read(value) {
+            Value::I64(value) => value as f64,
+            Value::F64(value) => value,
+            Value::Bool(_) => return None,
+            Value::Str(text) => std::str::from_utf8(text).ok()?.trim().parse().ok()?,
         };
         number.is_finite().then_some(number)
     }
 
-    /// A stored value read as a truth value: `true`, `"true"`, `1` and the like.
+    /// A stored value read as a truth value; text as [`truth_of`] has it.
     pub(crate) fn truth(&self, value: StoredValue) -> bool {
-        match value {
-            StoredValue::Bool(value) => value,
-            StoredValue::I64(value) => value != 0,
-            StoredValue::F64(value) => value != 0.0,
-            StoredValue::Str { at, len } => {
-                let text = self.store.text(at, len);
-                ![&b""[..], b"0", b"false", b"no"].iter().any(|no| text.eq_ignore_ascii_case(no))
-            }
+        match self.store.read(value) {
+            Value::Bool(value) => value,
+            Value::I64(value) => value != 0,
+            Value::F64(value) => value != 0.0,
+            Value::Str(text) => truth_of(text),
         }
     }
+
+    /// A stored value's text; none for other kinds of value.
+    pub(crate) fn text(&self, value: Option<StoredValue>) -> &[u8] {
+        match value.map(|value| self.store.read(value)) {
+            Some(Value::Str(text)) => text,
+            _ => &[],
+        }
+    }
+}
+
+/// Text is true unless it is empty, `f` or `false`: as the Ruby agent reads it.
+pub(crate) fn truth_of(text: &[u8]) -> bool {
+    let text = text.trim_ascii();
+    ![&b""[..], b"f", b"false"].iter().any(|no| text.eq_ignore_ascii_case(no))
 }

@@ -99,6 +99,21 @@ impl Rules {
     }
 }
 
+/// A sampling rate as it is written in a configuration: `0.5`, `50`; above 1 it means percent.
+///
+/// `None` for no text; text that is no number is 0, as the Ruby agent has it.
+pub fn parse_sample_rate(text: &str) -> Option<f64> {
+    let text = text.trim();
+    (!text.is_empty()).then(|| fraction(text.parse().unwrap_or(0.0)))
+}
+
+/// A sampling rule as it is written in a configuration: a name or prefix, a colon, a rate.
+pub fn parse_sample_rule(text: &str) -> Option<(String, f64)> {
+    let (name, rate) = text.trim().rsplit_once(':')?;
+    let name = name.trim();
+    (!name.is_empty()).then_some((name.to_owned(), parse_sample_rate(rate)?))
+}
+
 /// A rate as it is written: up to 1 a fraction, above that percent.
 pub(crate) fn fraction(rate: f64) -> f64 {
     if rate.is_nan() {

@@ -1,5 +1,5 @@
 use super::Engine;
-use super::count::{Counting, request_text};
+use super::count::Counting;
 use super::facts::{Context, Facts};
 use super::live::{LiveMinute, OTHER_QUEUE};
 use super::operation::OTHER;
@@ -25,7 +25,10 @@ impl Engine {
         };
         let set = if counting.is_job { &mut live.slow_jobs } else { &mut live.slow_requests };
         let total = counting.end.since(counting.start).0;
-        let Some(score) = self.scorer.score(counting.op, total, now, set.threshold(name)) else {
+        let threshold = set.threshold(name);
+        let score = self.scorer.score(counting.op, total, now, threshold);
+        let Some(score) = score.filter(|score| threshold.is_none_or(|least| *score >= least))
+        else {
             return;
         };
         // Only now: ids as text are made for candidates alone.
@@ -52,6 +55,7 @@ impl Engine {
         let context =
             Context::read(request, &self.keys, &self.filter, self.config.collect_remote_ip);
         let row_of = |at: u32| request.rows.get(at as usize);
+        let allocations = |at: u32| row_of(at).and_then(|row| shown.allocations(row)).unwrap_or(0);
         let queue = counting.queue.map(|queue| {
             if queue == OTHER_QUEUE { OTHER } else { self.queues.text(queue) }.to_owned()
         });
@@ -64,13 +68,14 @@ impl Engine {
             end: counting.end,
             scope_total: row_of(counting.scope).map_or(0, |row| row.duration),
             scope_exclusive: self.tree.exclusive_of(&request.rows, counting.scope),
-            since_startup: counting.start.since(self.started).0,
+            since_startup: counting.end.since(self.started).0,
             context: context.extra,
             user: context.user,
             score,
             // Shrinking is no news, and not this request's doing.
             mem_delta: facts.mem_delta.unwrap_or(0.0).max(0.0),
-            allocations: row_of(counting.root).and_then(|row| shown.allocations(row)).unwrap_or(0),
+            allocations: allocations(counting.root),
+            scope_allocations: allocations(counting.scope),
             hostname: self.hostname.clone(),
             git_sha: self.git_sha.clone(),
             truncated_metrics: detail.truncated_metrics,
@@ -82,7 +87,7 @@ impl Engine {
 
     /// The request's address as configured.
     pub(super) fn shown_uri(&self, request: &Request, facts: &Facts) -> String {
-        let path = String::from_utf8_lossy(request_text(request, facts.path));
+        let path = String::from_utf8_lossy(request.text(facts.path));
         uri::report(&path, self.config.uri_reporting, &self.filter)
     }
 }

@@ -100,7 +100,7 @@ pub struct EngineStats {
     /// Application events of an unknown kind or without valid JSON.
     pub events_invalid: u64,
 
-    /// Errors left out because the configuration says so.
+    /// Errors left out because the configuration says so, or with an ignored request.
     pub errors_ignored: u64,
     /// Errors beyond what a request or a minute keeps.
     pub errors_over_limit: u64,

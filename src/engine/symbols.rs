@@ -1,4 +1,4 @@
-use super::hash::KeyedHash;
+use super::hash::{KeyedHash, same};
 
 /// Strings as dense numbers: each is stored once, and found without allocating. Bounded.
 #[derive(Clone, Debug)]
@@ -50,6 +50,13 @@ impl Symbols {
         self.entries.get(symbol as usize).map_or("", |entry| &entry.text)
     }
 
+    /// Whether this is the symbol of `text`.
+    #[inline]
+    pub(crate) fn is(&self, symbol: u32, text: &str) -> bool {
+        let entry = self.entries.get(symbol as usize);
+        entry.is_some_and(|entry| same(entry.text.as_bytes(), text.as_bytes()))
+    }
+
     #[inline]
     fn mask(&self) -> usize {
         self.slots.len().wrapping_sub(1)
@@ -61,7 +68,7 @@ impl Symbols {
         loop {
             let symbol = self.slots.get(at).copied()?.checked_sub(1)?;
             let entry = self.entries.get(symbol as usize)?;
-            if entry.hash == hash && entry.text.as_bytes() == bytes {
+            if entry.hash == hash && same(entry.text.as_bytes(), bytes) {
                 return Some(symbol);
             }
             at = (at + 1) & self.mask();

@@ -125,7 +125,7 @@ impl TagKeys {
                 let name = names.name(id)?;
                 let hint = self.by_name.get(id.0 as usize).copied().unwrap_or(0);
                 if let Some(symbol) = hint.checked_sub(1)
-                    && self.symbols.text(symbol) == name
+                    && self.symbols.is(symbol, name)
                 {
                     return Some(KeyId(symbol));
                 }
@@ -163,17 +163,36 @@ impl TagKeys {
     }
 }
 
-/// A tag as an open request keeps it: sixteen bytes, its text elsewhere.
+/// A tag as an open request keeps it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StoredTag {
-    pub key: KeyId,
     pub value: StoredValue,
+    pub key: KeyId,
 }
 
 /// A tag's value; text is a range of the request's [`TagStore`].
+///
+/// A struct of aligned fields, not an enum: these are written and read back at once, which a
+/// processor does quickly only for whole words.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StoredValue {
+    bits: u64,
+    len: u32,
+    kind: ValueKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ValueKind {
+    Str,
+    I64,
+    F64,
+    Bool,
+}
+
+/// A stored value, read.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum StoredValue {
-    Str { at: u32, len: u16 },
+pub(crate) enum Value<'a> {
+    Str(&'a [u8]),
     I64(i64),
     F64(f64),
     Bool(bool),
@@ -205,10 +224,11 @@ impl TagStore {
         names: &impl Names,
         stats: &mut EngineStats,
     ) -> Option<StoredValue> {
-        Some(match value {
-            TagValue::I64(value) => StoredValue::I64(value),
-            TagValue::F64(value) => StoredValue::F64(value),
-            TagValue::Bool(value) => StoredValue::Bool(value),
+        let plain = |bits, kind| Some(StoredValue { bits, len: 0, kind });
+        match value {
+            TagValue::I64(value) => plain(value.cast_unsigned(), ValueKind::I64),
+            TagValue::F64(value) => plain(value.to_bits(), ValueKind::F64),
+            TagValue::Bool(value) => plain(u64::from(value), ValueKind::Bool),
             TagValue::Str { text, .. } => {
                 let bytes = bytes_of(text, names);
                 let limit = if known == KnownTag::Stack { MAX_STACK } else { MAX_VALUE };
@@ -217,11 +237,42 @@ impl TagStore {
                 if self.text.len() + head.len() > MAX_TEXT {
                     return None;
                 }
-                let at = self.text.len() as u32;
+                let bits = self.text.len() as u64;
                 self.text.extend_from_slice(head);
-                StoredValue::Str { at, len: head.len() as u16 }
+                Some(StoredValue { bits, len: head.len() as u32, kind: ValueKind::Str })
             }
-        })
+        }
+    }
+
+    /// A stored value.
+    #[inline]
+    pub(crate) fn read(&self, value: StoredValue) -> Value<'_> {
+        match value.kind {
+            ValueKind::Str => {
+                let from = value.bits as usize;
+                let text = self.text.get(from..from + value.len as usize);
+                Value::Str(text.unwrap_or_default())
+            }
+            ValueKind::I64 => Value::I64(value.bits.cast_signed()),
+            ValueKind::F64 => Value::F64(f64::from_bits(value.bits)),
+            ValueKind::Bool => Value::Bool(value.bits != 0),
+        }
+    }
+
+    /// Drops the free text of a span that turned out to be a database call; gives the number of
+    /// tags left.
+    #[cold]
+    pub(crate) fn drop_free_text(&mut self, from: u32, keys: &TagKeys) -> u16 {
+        let from = from as usize;
+        let kept: Vec<StoredTag> = self
+            .tags
+            .drain(from.min(self.tags.len())..)
+            .filter(|tag| {
+                tag.value.kind != ValueKind::Str || keys.known(tag.key).is_safe_on_database()
+            })
+            .collect();
+        self.tags.extend_from_slice(&kept);
+        kept.len() as u16
     }
 
     /// Adds a span's tag; the span's tags are the ones added since [`TagStore::mark`].
@@ -243,11 +294,6 @@ impl TagStore {
     pub(crate) fn range(&self, from: u32, count: u16) -> &[StoredTag] {
         let from = from as usize;
         self.tags.get(from..from + usize::from(count)).unwrap_or_default()
-    }
-
-    #[inline]
-    pub(crate) fn text(&self, at: u32, len: u16) -> &[u8] {
-        self.text.get(at as usize..at as usize + usize::from(len)).unwrap_or_default()
     }
 
     pub(crate) fn text_len(&self) -> usize {

@@ -34,7 +34,7 @@ pub struct SlowTrace {
     pub scope_total: u64,
     /// What was left of it after its children.
     pub scope_exclusive: u64,
-    /// Nanoseconds from the engine's start to the request's.
+    /// Nanoseconds from the engine's start to the request's end.
     pub since_startup: u64,
     /// What the application said about the request.
     pub context: Vec<(String, Scalar)>,
@@ -46,6 +46,8 @@ pub struct SlowTrace {
     pub mem_delta: f64,
     /// Objects allocated.
     pub allocations: u64,
+    /// Of these, the ones of the scope layer.
+    pub scope_allocations: u64,
     /// The host it ran on.
     pub hostname: String,
     /// The revision it ran.

@@ -299,6 +299,8 @@ mod tests {
             start,
             duration,
             op: OpId(0),
+            kind: Default::default(),
+            layer: Default::default(),
             subject: Subject::None,
             tags: 0,
             n_tags: 0,

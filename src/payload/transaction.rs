@@ -86,7 +86,8 @@ impl<'a> SlowJob<'a> {
             total_time: Seconds(trace.scope_total),
             exclusive_time: Seconds(trace.scope_exclusive),
             mem_delta: trace.mem_delta,
-            allocations: trace.allocations,
+            // The job's own, as its times are; its queue is not part of it.
+            allocations: trace.scope_allocations,
             seconds_since_startup: Seconds(trace.since_startup),
             hostname: &trace.hostname,
             git_sha: &trace.git_sha,

@@ -235,3 +235,36 @@ fn a_recorded_exception_marks_its_request_even_when_it_comes_first() {
     let scopes: Vec<_> = period.errors.problems().iter().map(|error| &*error.scope).collect();
     assert_eq!(scopes, ["Controller/a", "Job/a"]);
 }
+
+#[test]
+fn renumbering_operations_in_the_middle_changes_nothing() {
+    let config = EngineConfig { max_operations: 0, ..EngineConfig::default() };
+    let mut feed = Feed::new(config);
+    // Open requests, late spans and a minute in the making, across several rebuilt tables.
+    for n in 1..=40 {
+        feed.spans(&show(n)[1..]);
+        for i in 0..30 {
+            feed.span(&span(n, 100 + i, 2, 0, MS, &format!("Custom/{n}.{i}")));
+        }
+        feed.span(&show(n)[0]).rounds();
+        if n > 3 {
+            feed.span(&span(n - 3, 99, 2, 0, MS, "View/late"));
+        }
+    }
+    let period = feed.close();
+    let stats = feed.engine.stats();
+    assert!(stats.operations_rebuilt > 1, "{stats:?}");
+    let scope = "Controller/users/show";
+    assert_eq!(metric(&period, "", "Controller", "users/show").count, 40);
+    assert_eq!(metric(&period, scope, "Custom", "all").count, 1200);
+    assert_eq!(metric(&period, scope, "View", "all").count, 37);
+    assert_eq!(period.queries.values().next().unwrap().calls.count, 80);
+    assert_eq!(period.histograms.len(), 1);
+}
+
+#[test]
+fn an_engine_moves_between_threads() {
+    fn sendable<T: Send>() {}
+    sendable::<crate::engine::Engine>();
+    sendable::<crate::engine::Period>();
+}

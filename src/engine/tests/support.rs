@@ -99,7 +99,11 @@ pub struct Feed {
 
 impl Feed {
     pub fn new(config: EngineConfig) -> Feed {
-        let engine = Engine::new(config, [11, 12], UnixNanos(T0));
+        Feed::started(config, UnixNanos(T0))
+    }
+
+    pub fn started(config: EngineConfig, at: UnixNanos) -> Feed {
+        let engine = Engine::new(config, [11, 12], at);
         Feed { engine, now: UnixNanos(T0 + 30 * SECOND), buffer: vec![0; 70_000] }
     }
 
@@ -167,7 +171,11 @@ impl Feed {
     }
 
     pub fn gauge(&mut self, name: &str, value: f64) -> &mut Self {
-        let metric = Metric { time: UnixNanos(T0 + 1), value, name: Text::Bytes(name.as_bytes()) };
+        self.gauge_at(1, name, value)
+    }
+
+    pub fn gauge_at(&mut self, at: u64, name: &str, value: f64) -> &mut Self {
+        let metric = Metric { time: UnixNanos(T0 + at), value, name: Text::Bytes(name.as_bytes()) };
         let fit = Encoder::new(&mut self.buffer).metric(&metric, std::iter::empty()).unwrap();
         self.ingest(fit.len);
         self

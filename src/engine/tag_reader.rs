@@ -1,0 +1,181 @@
+use super::groups::rows_of;
+use super::live::OTHER_HOST;
+use super::operation::{OpId, OpInfo, Operations, SpanKind};
+use super::request::{FoldedSpans, Request, SpanRow, Subject};
+use super::stats::EngineStats;
+use super::symbols::{Interned, Symbols};
+use super::tag::{KnownTag, StoredTag, TagKeys, bytes_of};
+use super::uri;
+use crate::record::{Names, Span, TagValue, Tags};
+use crate::sql::{Dialect, Memo};
+
+/// Reads a span's tags into its request.
+pub(super) struct TagReader<'e> {
+    pub keys: &'e mut TagKeys,
+    pub memo: &'e mut Memo,
+    pub hosts: &'e mut Symbols,
+    pub stats: &'e mut EngineStats,
+    pub dialect: Dialect,
+}
+
+/// What a span's tags came to.
+#[derive(Clone, Copy)]
+pub(super) struct TagsRead {
+    subject: Subject,
+    tags: u32,
+    n_tags: u16,
+}
+
+/// The most groups of spans that one request keeps as sums.
+const MAX_FOLDED: usize = 1000;
+
+impl TagsRead {
+    /// The span with them.
+    #[inline]
+    pub(super) fn row(self, span: &Span<'_>, op: OpId, info: OpInfo) -> SpanRow {
+        SpanRow {
+            id: span.span_id,
+            parent: span.parent_id,
+            start: span.start.0,
+            duration: span.end.since(span.start).0,
+            op,
+            kind: info.kind,
+            layer: info.layer,
+            subject: self.subject,
+            tags: self.tags,
+            n_tags: self.n_tags,
+        }
+    }
+}
+
+impl TagReader<'_> {
+    #[inline]
+    pub(super) fn read(
+        &mut self,
+        request: &mut Request,
+        kind: SpanKind,
+        tags: Tags<'_>,
+        names: &impl Names,
+    ) -> TagsRead {
+        let mut read = TagsRead { subject: Subject::None, tags: request.store.mark(), n_tags: 0 };
+        let mut sql: Option<(&[u8], bool)> = None;
+        let mut url: Option<&[u8]> = None;
+        let mut dialect = self.dialect;
+        for tag in tags {
+            let Some(key) = self.keys.resolve(tag.key, names) else {
+                self.stats.tags_dropped += 1;
+                continue;
+            };
+            let known = self.keys.known(key);
+            match (known, tag.value) {
+                (KnownTag::Secret, _) => continue,
+                (KnownTag::Statement, TagValue::Str { text, truncated }) => {
+                    sql = Some((bytes_of(text, names), truncated));
+                    continue;
+                }
+                (KnownTag::DbSystem, TagValue::Str { text, .. }) => {
+                    if let Ok(name) = std::str::from_utf8(bytes_of(text, names)) {
+                        let named = Dialect::from_name(name);
+                        // An unknown name says less than the configuration.
+                        if named != Dialect::default() {
+                            dialect = named;
+                        }
+                    }
+                    continue;
+                }
+                (KnownTag::Uri, TagValue::Str { text, .. }) => url = Some(bytes_of(text, names)),
+                (KnownTag::Url, TagValue::Str { text, .. }) => {
+                    url = url.or(Some(bytes_of(text, names)));
+                }
+                (known, TagValue::Str { .. })
+                    if kind.holds_data() && !known.is_safe_on_database() =>
+                {
+                    continue;
+                }
+                _ => {}
+            }
+            let stored = request.store.store(known, tag.value, names, self.stats);
+            match stored.map(|value| request.store.push(StoredTag { value, key })) {
+                Some(true) => read.n_tags += 1,
+                _ => self.stats.tags_dropped += 1,
+            }
+        }
+        if let Some((sql, truncated)) = sql {
+            if !kind.holds_data() && read.n_tags > 0 {
+                read.n_tags = request.store.drop_free_text(read.tags, self.keys);
+            }
+            read.subject = Subject::Statement(request.statements.len() as u32);
+            request.statements.push(self.memo.get(sql, dialect, truncated));
+        } else if kind == SpanKind::Http {
+            read.subject = Subject::Host(self.host(url));
+        }
+        read
+    }
+
+    fn host(&mut self, url: Option<&[u8]>) -> u32 {
+        let host = url.and_then(uri::host).unwrap_or(b"Unknown");
+        match self.hosts.intern(host) {
+            Interned::Found(host) | Interned::Added(host) => host,
+            Interned::Full => {
+                self.stats.hosts_overflowed += 1;
+                OTHER_HOST
+            }
+        }
+    }
+
+    /// Adds a span to the sums of its request.
+    #[cold]
+    pub(super) fn fold(
+        &mut self,
+        request: &mut Request,
+        span: &Span<'_>,
+        op: OpId,
+        tags: Tags<'_>,
+        names: &impl Names,
+        operations: &mut Operations,
+    ) {
+        let info = operations.info(op);
+        // Its tags are read as ever, and forgotten again.
+        let n_statements = request.statements.len();
+        let before = (request.store.mark(), request.store.text_len());
+        let row = self.read(request, info.kind, tags, names).row(span, op, info);
+        let statement = request.statement(&row).cloned();
+        let host = match row.subject {
+            Subject::Host(host) => Some(host),
+            _ => None,
+        };
+        let rows = rows_of(request, self.keys, &row);
+        request.statements.truncate(n_statements);
+        request.store.truncate(before);
+        request.folded_spans += 1;
+        let subject = match (&statement, host) {
+            (Some(statement), _) => statement.fingerprint,
+            (None, Some(host)) => u64::from(host),
+            (None, None) => 0,
+        };
+        let mut key = (row.op, subject);
+        let mut at = request.folded_at.get(&key).copied();
+        if at.is_none() && request.folded.len() >= MAX_FOLDED {
+            key = (operations.other_of(info.layer, self.stats), 0);
+            at = request.folded_at.get(&key).copied();
+        }
+        let at = at.unwrap_or_else(|| {
+            request.folded_at.insert(key, request.folded.len());
+            let whole = key.0 == row.op;
+            request.folded.push(FoldedSpans {
+                op: key.0,
+                statement: statement.filter(|_| whole),
+                host: host.map(|host| if whole { host } else { OTHER_HOST }),
+                calls: Default::default(),
+                rows: Default::default(),
+                histogram: Default::default(),
+            });
+            request.folded.len() - 1
+        });
+        if let Some(folded) = request.folded.get_mut(at) {
+            folded.calls.record_value(row.duration);
+            folded.rows.record_value(rows);
+            folded.histogram.record(row.duration);
+        }
+    }
+}

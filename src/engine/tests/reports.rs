@@ -1,0 +1,220 @@
+//! Errors, gauges, metadata, filters: what else gets into a minute.
+use super::support::*;
+use crate::engine::{EngineConfig, UriReporting};
+use crate::payload::{Metadata, checkin, errors};
+use serde_json::{Value, json};
+
+fn golden_error() -> Option<Value> {
+    let path =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/vectors/scout/ruby_error_request.json");
+    let Ok(text) = std::fs::read_to_string(path) else {
+        println!("SKIPPED: no golden error request at {path}");
+        return None;
+    };
+    Some(serde_json::from_str(&text).unwrap())
+}
+
+fn metadata() -> Metadata {
+    Metadata {
+        app_root: "/srv/app".into(),
+        platform: Some("ruby".into()),
+        environment: Some("development".into()),
+        ..Metadata::default()
+    }
+}
+
+#[test]
+fn an_error_as_the_ruby_agent_reports_it() {
+    let Some(golden) = golden_error() else { return };
+    let config = EngineConfig { git_sha: Some("deadbeef".into()), ..EngineConfig::default() };
+    let mut feed = Feed::new(config);
+    let message = format!("bad {}", "z".repeat(300));
+    feed.error(
+        1,
+        "ArgumentError",
+        &message,
+        &[
+            ("request_uri", "https://h/x".into()),
+            (
+                "request_params",
+                r#"{"password":"hunter2","q":{"a":1},"controller":"c","action":"a"}"#.into(),
+            ),
+            ("environment", r#"{"REQUEST_METHOD":"GET","HTTP_USER_AGENT":"ua"}"#.into()),
+            ("request_components", r#"{"controller":"c","action":"a","module":null}"#.into()),
+            ("account", 7.into()),
+        ],
+    );
+    feed.span(&span(1, 1, 0, 0, MS, "Controller/c/a"));
+    let period = feed.close();
+    let ours: Value = serde_json::from_slice(&errors(&period, &metadata()).unwrap()).unwrap();
+    let (mut wanted, mut found) = (golden["body"].clone(), ours);
+    for body in [&mut wanted, &mut found] {
+        let problem = body["problems"][0].as_object_mut().unwrap();
+        problem.remove("agent_time");
+        problem["context"].as_object_mut().unwrap().remove("transaction_id").unwrap();
+        // Deviations: keys that other agents send; quotes around functions.
+        for key in ["request_id", "host", "revision_sha"] {
+            problem.remove(key);
+        }
+        let trace = problem["trace"].to_string().replace(['`', '\''], "");
+        problem.insert("trace".into(), trace.into());
+    }
+    assert_eq!(found, wanted);
+}
+
+#[test]
+fn an_error_knows_its_request() {
+    let mut feed = feed();
+    feed.error(1, "E", "m", &[("password", "x".into())]);
+    feed.span(&span(1, 1, 0, 0, MS, "Controller/users/show"));
+    feed.request_tag(1, "path", "/u?token=1").request_tag(1, "plan", "free");
+    feed.request_tag(1, "user_id", 3);
+    feed.error(0, "Alone", "no request", &[]);
+    let period = feed.close();
+    let body: Value = serde_json::from_slice(&errors(&period, &metadata()).unwrap()).unwrap();
+    let problem = body["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|problem| problem["exception_class"] == "E")
+        .unwrap();
+    assert_eq!(problem["request_uri"], "/u?token=%5BFILTERED%5D");
+    assert_eq!(
+        problem["request_components"],
+        json!({"controller": "users", "action": "show", "module": null})
+    );
+    let context = &problem["context"];
+    assert_eq!((&context["plan"], &context["user_id"]), (&json!("free"), &json!(3)));
+    assert_eq!(context["password"], "[FILTERED]");
+    assert_eq!((period.counts.errors, body["problems"].as_array().unwrap().len()), (2, 2));
+}
+
+#[test]
+fn errors_are_ignored_and_limited() {
+    let config = EngineConfig { max_errors: 3, ..EngineConfig::default() };
+    let mut feed = Feed::new(config);
+    feed.error(0, "ActionController::RoutingError", "m", &[]);
+    (0..10).for_each(|n| {
+        feed.error(0, "E", &format!("message {n}"), &[]);
+    });
+    let period = feed.close();
+    assert_eq!((period.errors.problems().len(), period.errors.omitted), (3, 7));
+    assert_eq!(period.counts.errors, 10);
+    let stats = feed.engine.stats();
+    assert_eq!((stats.errors_ignored, stats.errors_over_limit, stats.errors), (1, 7, 11));
+    let mut merged = period.clone();
+    merged.merge(period);
+    assert_eq!((merged.errors.problems().len(), merged.errors.omitted), (3, 17));
+    assert!(errors(&crate::engine::Period::new(merged.minute, 1, 1), &metadata()).is_none());
+}
+
+#[test]
+fn gauges() {
+    let mut feed = feed();
+    feed.gauge("CPU/Utilization", 1.5).gauge("CPU/Utilization", 0.5).gauge("Queue/depth", 7.0);
+    feed.gauge("CPU/Utilization", f64::NAN).gauge("X/y", -3.0);
+    feed.event("Memory/Physical", "30.25");
+    let period = feed.close();
+    let cpu = metric(&period, "", "CPU", "Utilization");
+    assert_eq!((cpu.count, cpu.total, cpu.min), (2, 2 * SECOND, SECOND / 2));
+    assert_eq!(metric(&period, "", "Queue", "depth").total, 7 * SECOND);
+    assert_eq!(metric(&period, "", "X", "y").total, 0);
+    assert_eq!(metric(&period, "", "Memory", "Physical").total, 30_250_000_000);
+    let stats = feed.engine.stats();
+    assert_eq!((stats.gauges_invalid, stats.gauges_clamped), (1, 1));
+}
+
+#[test]
+fn the_application_says_what_the_configuration_does_not() {
+    let config = EngineConfig { hostname: Some("configured".into()), ..EngineConfig::default() };
+    let mut feed = Feed::new(config);
+    feed.event(
+        "scout.metadata",
+        r#"{"language":"python","hostname":"said","git_sha":"abc","application_root":"/srv"}"#,
+    );
+    feed.event("scout.metadata", "nonsense").event("unknown", "{}");
+    let stack = r#"[{"file":"/usr/lib/x.py","line":1,"function":"f"},
+        {"file":"/srv/app/v.py","line":12,"function":"list"}]"#;
+    feed.span(&span(1, 1, 0, 0, 10 * MS, "Controller/a"));
+    feed.span(
+        &span(1, 2, 1, 0, MS, "Custom/x").tag("stack", stack).tag("api_key", "s").tag("n", 1),
+    );
+    let period = feed.close();
+    let trace = &period.slow_requests.iter().next().unwrap().item;
+    assert_eq!((&*trace.hostname, &*trace.git_sha), ("configured", "abc"));
+    let json: Value = serde_json::from_slice(&checkin(&period, &Metadata::default())).unwrap();
+    assert_eq!(json["metadata"]["platform"], "python");
+    assert_eq!(json["metadata"]["app_root"], "/srv");
+    let tags = &json["span_traces"][0]["spans"][1]["tags"];
+    let frame = json!({"file": "app/v.py", "line": "12", "function": "list"});
+    assert_eq!(tags["backtrace"], json!([frame]));
+    assert_eq!((&tags["api_key"], &tags["n"]), (&json!("[FILTERED]"), &json!(1)));
+    assert_eq!(feed.engine.stats().events_invalid, 2);
+}
+
+#[test]
+fn no_data_of_database_spans_gets_out() {
+    let mut feed = feed();
+    feed.span(&span(1, 1, 0, 0, 10 * MS, "Controller/a"));
+    let secret = "hunter2";
+    let made = span(1, 2, 1, 0, MS, "SQL/Query")
+        .tag("db.statement", &*format!("SELECT * FROM t WHERE a = '{secret}' AND b = 12345"))
+        .tag("db.params", secret)
+        .tag("note", secret)
+        .tag("desc", secret)
+        .tag("db.operation", &*format!("SELECT '{secret}'"))
+        .tag("db.model", &*format!("it is {secret}"));
+    feed.span(&made);
+    let mut without = made.clone();
+    without.tags.remove(0);
+    (without.id, without.op) = (3, "SQL/Many".into());
+    feed.span(&without);
+    feed.span(&span(1, 4, 1, 0, MS, "Redis/SET").tag("command", secret).tag("args", secret));
+    let url = format!("https://u:{secret}@h.example.com/p?token={secret}");
+    let made = span(1, 5, 1, 0, MS, "HTTP/GET").tag("url", &*url).tag("http.url", &*url);
+    feed.span(&made);
+    let period = feed.close();
+    let stored = serde_json::to_string(&period).unwrap();
+    let sent = String::from_utf8(checkin(&period, &Metadata::default())).unwrap();
+    for text in [stored, sent] {
+        assert!(!text.contains(secret) && !text.contains("12345"), "{text}");
+    }
+}
+
+#[test]
+fn what_is_sampled_out_or_ignored_is_counted() {
+    let config = EngineConfig {
+        sample_endpoints: vec![("/none".into(), 0.0)],
+        ignore_endpoints: vec!["/health".into()],
+        ignore_jobs: vec!["Noise".into()],
+        uri_reporting: UriReporting::Path,
+        ..EngineConfig::default()
+    };
+    let mut feed = Feed::new(config);
+    for (n, path) in [(1, "/none/x"), (2, "/healthz"), (3, "/kept?a=b")] {
+        feed.span(&span(n, 1, 0, 0, MS, "Controller/a")).request_tag(n, "path", path);
+    }
+    feed.span(&span(4, 1, 0, 0, MS, "Job/Noise")).rounds();
+    // Late spans share their request's fate.
+    feed.span(&span(1, 2, 1, 0, MS, "View/x")).span(&span(2, 2, 1, 0, MS, "View/x"));
+    let period = feed.close();
+    assert_eq!(period.requests(), 1);
+    assert_eq!(period.slow_requests.iter().next().unwrap().item.uri, "/kept");
+    let stats = feed.engine.stats();
+    assert_eq!((stats.requests_sampled_out, stats.requests_ignored), (1, 2));
+    assert_eq!((stats.spans_sampled_out, stats.spans_ignored, stats.spans_counted), (2, 3, 1));
+}
+
+#[test]
+fn queue_time() {
+    let mut feed = feed();
+    feed.span(&span(1, 1, 0, SECOND, 2 * SECOND, "Controller/a"));
+    feed.request_tag(1, "X-Request-Start", &*format!("t={}", T0 / 1_000_000 + 400));
+    feed.span(&span(2, 1, 0, 0, SECOND, "Controller/a"));
+    feed.request_tag(2, "scout.queue_time_ns", "5000");
+    feed.span(&span(3, 1, 0, 0, SECOND, "Controller/a"));
+    feed.request_tag(3, "X-Queue-Start", "nonsense");
+    let period = feed.close();
+    let waited = metric(&period, "Controller/a", "QueueTime", "all");
+    assert_eq!((waited.count, waited.max, waited.min), (2, 600 * MS, 5000));
+}
