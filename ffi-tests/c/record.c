@@ -253,6 +253,25 @@ static void batch_limits(void)
     flushed(core);
 }
 
+/* A batch that finds no room: what is accepted is delivered, all the rest is counted. */
+static void batch_without_room(void)
+{
+    enum { RECORDS = 30000 };
+    scout_core_t core = core_in("data", ", \"recorder_memory_mib\": 1, \"background\": false");
+    uint32_t id;
+    STATUS(scout_intern(core, TEXT("Controller/crowd"), &id), SCOUT_OK);
+    uint8_t *batch = malloc(RECORDS * 88);
+    for (uint64_t i = 0; i < RECORDS; i++)
+        example(batch + 88 * i, id, i + 1);
+    size_t accepted = 0;
+    STATUS(scout_record_batch(core, batch, RECORDS * 88, &accepted), SCOUT_E_DROPPED);
+    CHECK(accepted > 0 && accepted < RECORDS);
+    SAME(stat_of(core, "records_dropped_no_room"), RECORDS - accepted);
+    flushed(core);
+    expect_requests("Controller/crowd", (long)accepted);
+    free(batch);
+}
+
 /* Whatever bytes: a status, and no more accepted than there are records. */
 static void batch_fuzz(void)
 {
@@ -441,6 +460,7 @@ const test_t record_tests[] = {
     {"odd-values", odd_values},
     {"batches", batches},
     {"batch-limits", batch_limits},
+    {"batch-without-room", batch_without_room},
     {"batch-fuzz", batch_fuzz},
     {"requests-and-errors", requests_and_errors},
     {"odd-trees", odd_trees},
