@@ -442,12 +442,12 @@ static void flush_timeouts(void)
     uint64_t began = unix_ns();
     scout_status_t status = scout_flush(core, 0); /* does not wait */
     CHECK(status == SCOUT_OK || status == SCOUT_SPOOLED || status == SCOUT_E_TIMEOUT);
-    CHECK(elapsed_ms_since(began) < 500);
+    CHECK(elapsed_ms_since(began) < 2000);
     flushed(core);
     began = unix_ns();
     for (int i = 0; i < 20; i++)
         flushed(core); /* nothing new */
-    CHECK(elapsed_ms_since(began) < 4000);
+    CHECK(elapsed_ms_since(began) < 20000);
     status = scout_shutdown(core, 0);
     CHECK(status == SCOUT_OK || status == SCOUT_SPOOLED || status == SCOUT_E_TIMEOUT);
     expect_requests("Controller/flushed", 1);
