@@ -69,7 +69,10 @@ def c(report):
     report.test("c/header-as-c++", ["gcc", "-x", "c++", "-std=c++11", *alone])
     linked = _linked(report)
     programs = {
-        "harness": ["harness.c", "check.c", "misuse.c", "record.c", "process.c"],
+        "harness": [
+            "harness.c", "check.c", "misuse.c", "record.c", "batches.c", "threads.c", "cores.c",
+            "forks.c", "signals.c", "faults.c",
+        ],
         "unload": ["unload.c"],
     }
     for name, sources in programs.items():
