@@ -193,7 +193,8 @@ fn main() {
     let mut scratch = Scratch::default();
     let mut memo = Memo::new(1_024, [0x9E37, 0x79B9], Naming::Model);
     let chain = RegexChain::new();
-    let mut cases: Vec<(&str, Box<dyn FnMut(&Statement)>)> = Vec::new();
+    type Case = Box<dyn FnMut(&Statement)>;
+    let mut cases: Vec<(&str, Case)> = Vec::new();
     let mut other = Scratch::default();
     let mut third = Scratch::default();
     cases.push((

@@ -25,7 +25,8 @@ class Finished:
 
     def complaint(self, timeout):
         """Why it did not do well, in a line; or None."""
-        said = " | ".join((self.errors.strip() or self.output.strip()).splitlines()[-6:])
+        lines = (self.errors.strip() or self.output.strip()).splitlines()
+        said = " | ".join(lines if len(lines) < 8 else lines[:3] + ["..."] + lines[-4:])
         if self.timed_out:
             return "no end after %d s: %s" % (timeout, said)
         if self.code < 0:

@@ -1,5 +1,7 @@
 //! The executable's face: arguments, exit codes, and what goes to which stream.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 

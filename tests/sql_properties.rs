@@ -176,7 +176,7 @@ proptest! {
     }
 }
 
-const PINNED: u64 = 0x2bfb_18cc_37a9_d2c;
+const PINNED: u64 = 0x02bf_b18c_c37a_9d2c;
 
 #[test]
 fn spelling_does_not_change_the_fingerprint_and_meaning_does() {

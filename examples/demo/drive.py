@@ -122,8 +122,11 @@ def main(work_dir, payload_dir, seconds):
         shop.wait()
     if driver.failed:
         sys.exit("unexpected answers: %s" % "; ".join(driver.failed[:5]))
+    stopped = json.loads(stopped)
+    if stopped["flushed"] != 0:
+        sys.exit("the payloads are not written: flush came to status %s" % stopped["flushed"])
     with open(os.path.join(work_dir, "driven.json"), "w", encoding="utf-8") as file:
-        json.dump({"counts": driver.counts, "stopped": json.loads(stopped)}, file, indent=1)
+        json.dump({"counts": driver.counts, "stats": stopped["stats"]}, file, indent=1)
     requests = sum(n for name, n in driver.counts.items() if " " not in name)
     print("%d requests answered as expected." % requests)
 

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -192,6 +193,115 @@ static void shutdown_under_load(void)
     expect_requests("Controller/load", accepted); /* accepted: delivered, whoever won the race */
 }
 
+/* Many threads at once, each with little to say. Each holds a segment of 64 KiB for as long as it
+ * lives: where there are more threads than segments, what the surplus records is refused and
+ * counted. (Twice the default memory serves these.) */
+static pthread_barrier_t all_recorded;
+
+static void *record_one_and_wait(void *argument)
+{
+    record_many(argument);
+    pthread_barrier_wait(&all_recorded);
+    return NULL;
+}
+
+static void many_threads_at_once(void)
+{
+    enum { THREADS = 400 };
+    scout_core_t core = core_in("data", ", \"recorder_memory_mib\": 32");
+    static pthread_t threads[THREADS];
+    static job_t jobs[THREADS];
+    long accepted = 0;
+    pthread_attr_t small;
+    pthread_attr_init(&small);
+    pthread_attr_setstacksize(&small, 256 * 1024);
+    pthread_barrier_init(&all_recorded, NULL, THREADS);
+    for (int i = 0; i < THREADS; i++) {
+        jobs[i] = (job_t){core, "Controller/one of many", 1, 0};
+        CHECK(pthread_create(&threads[i], &small, record_one_and_wait, &jobs[i]) == 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        accepted += jobs[i].accepted;
+    }
+    flushed(core);
+    SAME(accepted + stat_of(core, "records_dropped_no_room"), THREADS);
+    SAME(accepted, THREADS);
+    expect_requests("Controller/one of many", accepted);
+}
+
+/* As fast as they can, for more than the memory holds: what was accepted is delivered, what was
+ * not is counted. */
+static void *record_at_full_speed(void *argument)
+{
+    job_t *job = argument;
+    uint64_t began = unix_ns();
+    scout_span_t span = span_of(NULL, job->operation);
+    while (elapsed_ms_since(began) < 1500) {
+        for (int i = 0; i < 100; i++) {
+            uint64_t id = random_u64() | 1;
+            memcpy(span.trace_id, &id, sizeof id);
+            if (scout_record_span(job->core, &span) == SCOUT_OK)
+                job->accepted++;
+            job->count++;
+        }
+    }
+    return NULL;
+}
+
+static void saturated(void)
+{
+    scout_core_t core = core_in("data", ", \"recorder_memory_mib\": 1");
+    pthread_t threads[3];
+    job_t jobs[3];
+    long accepted = 0, tried = 0;
+    for (int i = 0; i < 3; i++) {
+        jobs[i] = (job_t){core, "Controller/saturated", 0, 0};
+        start_thread(&threads[i], record_at_full_speed, &jobs[i]);
+    }
+    for (int i = 0; i < 3; i++) {
+        pthread_join(threads[i], NULL);
+        accepted += jobs[i].accepted;
+        tried += jobs[i].count;
+    }
+    flushed(core);
+    SAME(accepted + stat_of(core, "records_dropped_no_room"), tried);
+    expect_requests("Controller/saturated", accepted);
+}
+
+/* A thread's last words: recorded from a destructor of its thread-locals. */
+static pthread_key_t last_words;
+
+static void record_in_destructor(void *argument)
+{
+    record_many(argument);
+}
+
+static void *leave_last_words(void *argument)
+{
+    record_many(argument);
+    pthread_setspecific(last_words, argument);
+    return NULL;
+}
+
+static void thread_destructors(void)
+{
+    scout_core_t core = core_in("data", NULL);
+    STATUS(record_request(core, "Controller/last words"), SCOUT_OK); /* the core's own hook is first */
+    pthread_key_create(&last_words, record_in_destructor);
+    long accepted = 1;
+    for (int i = 0; i < 300; i++) {
+        pthread_t thread;
+        job_t job = {core, "Controller/last words", 1, 0};
+        start_thread(&thread, leave_last_words, &job);
+        pthread_join(thread, NULL);
+        accepted += job.accepted;
+    }
+    SAME(accepted, 601);
+    flushed(core);
+    expect_requests("Controller/last words", accepted);
+}
+
 /* ---- cores -------------------------------------------------------------------------------- */
 
 static void two_cores(void)
@@ -219,6 +329,25 @@ static void two_cores(void)
     expect_requests("Controller/of a", 100);
     expect_requests("Controller/of b", 100);
     expect_requests("Controller/of b too", 1);
+}
+
+/* Two cores of one application, on the same directory: as two processes are. */
+static void shared_directory(void)
+{
+    scout_core_t a = core_in("data", NULL), b = core_in("data", NULL);
+    for (int i = 0; i < 50; i++) {
+        STATUS(record_request(i % 2 ? a : b, "Controller/in common"), SCOUT_OK);
+        if (i % 10 == 9) {
+            flushed(a);
+            flushed(b);
+        }
+    }
+    scout_status_t status = scout_shutdown(a, 5000);
+    CHECK(status == SCOUT_OK || status == SCOUT_SPOOLED);
+    STATUS(record_request(b, "Controller/in common"), SCOUT_OK);
+    status = scout_shutdown(b, 5000);
+    CHECK(status == SCOUT_OK || status == SCOUT_SPOOLED);
+    expect_requests("Controller/in common", 51);
 }
 
 static void eight_cores(void)
@@ -564,6 +693,38 @@ static void panic_in_worker(void)
     expect_requests("Controller/healthy", 1);
 }
 
+/* No directory to be had: nothing is claimed to be delivered, or to be on disk. */
+static void no_directory(void)
+{
+    char file[512], more[600];
+    snprintf(file, sizeof file, "%s/file", getenv("TEST_DIR"));
+    fclose(fopen(file, "w"));
+    snprintf(more, sizeof more, "{\"data_dir\": \"%s\"}", file);
+    scout_core_t core;
+    STATUS(scout_start(TEXT(more), &core), SCOUT_OK);
+    STATUS(record_request(core, "Controller/nowhere"), SCOUT_OK);
+    STATUS(scout_flush(core, 2000), SCOUT_E_UNDELIVERED);
+    STATUS(scout_shutdown(core, 2000), SCOUT_E_UNDELIVERED);
+}
+
+/* No descriptor to be had for a while: nothing is claimed then, and nothing is lost. */
+static void no_descriptors(void)
+{
+    scout_core_t core = core_in("data", NULL);
+    STATUS(record_request(core, "Controller/descriptors"), SCOUT_OK);
+    flushed(core);
+    struct rlimit before, none;
+    CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    none = before;
+    none.rlim_cur = 3;
+    CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    STATUS(record_request(core, "Controller/descriptors"), SCOUT_OK);
+    STATUS(scout_flush(core, 1000), SCOUT_E_UNDELIVERED);
+    CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    flushed(core);
+    expect_requests("Controller/descriptors", 2);
+}
+
 /* A host that closes every descriptor it did not open: daemons do. */
 static void descriptors_closed(void)
 {
@@ -582,9 +743,13 @@ const test_t process_tests[] = {
     {"thread-exit", thread_exit},
     {"short-lived-threads", short_lived_threads},
     {"shared-request", shared_request},
+    {"many-threads-at-once", many_threads_at_once},
+    {"saturated", saturated},
+    {"thread-destructors", thread_destructors},
     {"flush-from-many", flush_from_many},
     {"shutdown-under-load", shutdown_under_load},
     {"two-cores", two_cores},
+    {"shared-directory", shared_directory},
     {"eight-cores", eight_cores},
     {"without-background", without_background},
     {"switched-off", switched_off},
@@ -595,6 +760,8 @@ const test_t process_tests[] = {
     {"sigpipe", sigpipe},
     {"panic-in-record", panic_in_record},
     {"panic-in-worker", panic_in_worker},
+    {"no-directory", no_directory},
+    {"no-descriptors", no_descriptors},
     {"descriptors-closed", descriptors_closed},
     {NULL, NULL},
 };

@@ -67,11 +67,13 @@ FUNCTIONS = {
 
 
 def sized(value):
-    """A struct that states its size, as all of this ABI's do, and has ids; or anything else."""
+    """A struct that states its size, and has what must be there; anything else as it is."""
     if isinstance(value, ctypes.Structure):
         value.struct_size = ctypes.sizeof(value)
     if isinstance(value, (Span, Error)):
         value.trace_id[0] = value.span_id = 1
+    if isinstance(value, Error):
+        value.class_name, value.class_name_len = b"E", 1
     return value
 
 

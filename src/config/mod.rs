@@ -32,10 +32,13 @@ const DURABILITY: &str = "
 
 | level | survives | what is there |
 |---|---|---|
-| memory | nothing | records that the background thread has not taken yet: at most a second's |
+| memory | nothing | records, where there is no directory for files |
+| spooled | the process, however it ends | every record whose call returned `SCOUT_OK` |
 | fsynced | the machine | minutes that are over, and everything before a flush that returned `SCOUT_OK` or `SCOUT_SPOOLED` |
 
-`scout_diagnose` names the level in force and the directories in use.
+What a process leaves behind, the next core with the same name, key and data directory recovers:
+at its start, and every fifteen seconds. `scout_diagnose` names the level in force and the
+directories in use.
 ";
 
 /// The body of `docs/configuration.md`.

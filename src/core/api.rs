@@ -21,7 +21,7 @@ pub fn start(options: &str) -> Result<Handle, Failure> {
 pub fn intern(handle: Handle, name: &[u8]) -> Result<NameId, Failure> {
     let core = registry::find(handle)?;
     let name = str::from_utf8(name).map_err(|_| Failure::Invalid("a name must be UTF-8"))?;
-    core.recorder.names.intern(name).map_err(|error| match error {
+    core.recorder.intern(name).map_err(|error| match error {
         InternError::Full => Failure::Limit("16,384 names are interned; pass the string itself"),
         InternError::TooLong => Failure::TooLarge("a name is at most 1,024 bytes"),
         InternError::Busy => Failure::Busy,
@@ -192,10 +192,10 @@ fn finish(core: &Core, extent: Extent, deadline: Instant) -> Result<Done, Failur
             let safety = worker::settle(core, extent).map_or(Safety::Disk, |s| s.safety);
             core.board.note_settled(ticket, safety);
             let left = worker::courier_round(core, true, deadline);
-            core.board.note_couriered(ticket, left);
             if extent == Extent::Shutdown {
                 core.empty();
             }
+            core.board.note_couriered(ticket, left);
         }
     }
     core.board.wait(ticket, deadline)

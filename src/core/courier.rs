@@ -6,7 +6,7 @@ use crate::engine::Period;
 use crate::model::{Minute, UnixNanos};
 use crate::payload::{self, Metadata};
 use crate::recorder::clock;
-use crate::spool::{Body, Claim, Parcel, Safety};
+use crate::spool::{Body, Claim, Parcel};
 use crate::sys::clock::monotonic_ns;
 use serde::Serialize;
 use std::sync::PoisonError;
@@ -53,8 +53,9 @@ impl Courier {
     /// `deadline`.
     pub(super) fn round(&mut self, core: &Core, everything: bool, deadline: Instant) -> Left {
         let Some(claim) = claim(core, everything, deadline) else {
-            // Another process merges and delivers what we put in.
-            return Left::Waiting(Safety::Disk);
+            // Another process merges and delivers what we put in, as far as it is on disk.
+            let spool = core.spool.lock().unwrap_or_else(PoisonError::into_inner);
+            return Left::Waiting(spool.safety());
         };
         let end = if everything {
             Minute(u64::MAX)

@@ -5,9 +5,9 @@ use super::pipeline::Pipeline;
 use super::setup::Setup;
 use crate::engine::{Engine, EngineStats, Period};
 use crate::payload::Metadata;
-use crate::recorder::{NameTable, Recorder, clock};
+use crate::recorder::{NameTable, Recorder, SUFFIX, SegmentFile, clock};
 use crate::spool::{Place, Spool};
-use crate::sys::{host, random};
+use crate::sys::{dir::Dir, host, random};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -22,10 +22,16 @@ pub(super) struct Core {
     pub(super) pipeline: Mutex<Option<Pipeline>>,
     pub(super) courier: Mutex<Option<Courier>>,
     pub(super) spool: Mutex<Spool<Period>>,
+    /// What this core's files are signed with.
+    pub(super) signature: String,
+    /// The spool's directory, for the segment files in it.
+    pub(super) files: Option<Dir>,
+    pub(super) recovered: Recovered,
     pub(super) board: Board,
     pub(super) log: Log,
     pub(super) threads: Threads,
     pub(super) snapshot: Mutex<Snapshot>,
+    pub(super) closing_checkpoints: AtomicU64,
     /// Panics that a guard caught.
     pub(super) panics: AtomicU64,
     pub(super) stopping: AtomicBool,
@@ -51,6 +57,14 @@ pub(super) struct Snapshot {
     pub(super) engine: EngineStats,
     pub(super) courier: Report,
     pub(super) records_drained: u64,
+}
+
+/// What was recovered from dead processes.
+#[derive(Debug, Default)]
+pub(super) struct Recovered {
+    pub(super) files: AtomicU64,
+    pub(super) records: AtomicU64,
+    pub(super) damaged: AtomicU64,
 }
 
 /// Where files lie, for the diagnosis.
@@ -94,7 +108,10 @@ impl Core {
         let engine = Engine::new(setup.engine_config(), seed, now);
         let limit = setup.settings.integer("spool_limit_mib") << 20;
         let panic_at = setup.settings.text_if_set("test_panic").map(str::to_owned);
-        let recorder = Recorder::new(stamp, setup.recorder_bytes(), names);
+        let signature = format!("{:016x}", seed[1]);
+        let file = dir.as_ref().and_then(|dir| segment_file(dir, &signature, &log));
+        let recorder = Recorder::new(stamp, setup.recorder_bytes(), names, file);
+        let files = dir.as_ref().and_then(|dir| dir.duplicate().ok());
         let drainer = recorder.drainer();
         if panic_at.as_deref() == Some("record") {
             recorder.panic_at_next_attach();
@@ -104,11 +121,15 @@ impl Core {
             recorder,
             pipeline: Mutex::new(drainer.map(|drainer| Pipeline::new(drainer, engine))),
             courier: Mutex::new(courier),
-            spool: Mutex::new(Spool::new(dir, seed[1], limit)),
+            spool: Mutex::new(Spool::new(dir, signature.clone(), limit)),
+            signature,
+            files,
+            recovered: Recovered::default(),
             board: Board::default(),
             log,
             threads: Threads::default(),
             snapshot: Mutex::default(),
+            closing_checkpoints: AtomicU64::new(0),
             panics: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             place: note(&setup, &place),
@@ -173,11 +194,21 @@ impl Core {
     }
 }
 
+/// The file for this core's segments; without one they are in memory, and the log says why.
+fn segment_file(dir: &Dir, signature: &str, log: &Log) -> Option<SegmentFile> {
+    let create = || SegmentFile::create(dir.duplicate()?, format!("{signature}{SUFFIX}"));
+    create()
+        .inspect_err(|error| {
+            log.add(Level::Warn, || format!("no file for records, memory serves: {error}"));
+        })
+        .ok()
+}
+
 fn note(setup: &Setup, place: &Place) -> PlaceNote {
     let show = |path: &std::path::Path| path.display().to_string();
     PlaceNote {
         data_dir: place.found.as_ref().map(|(path, _)| show(path)),
-        payloads: (!setup.is_remote()).then(|| show(&setup.payload_directory(place))),
+        payloads: setup.payload_directory(place).as_deref().map(show),
         passed_over: place.passed_over.clone(),
     }
 }

@@ -13,6 +13,7 @@ mod failure;
 mod instance;
 mod log;
 mod pipeline;
+mod recovery;
 mod registry;
 mod setup;
 mod stats;

@@ -1,9 +1,10 @@
 use super::instance::Core;
 use crate::engine::{Engine, Period};
 use crate::model::{Minute, UnixNanos};
-use crate::recorder::{DrainReport, Drainer, clock};
+use crate::recorder::{Carry, DrainReport, Drainer, clock};
 use crate::spool::{Item, Safety};
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 /// What one thread at a time does: take the records from the recorder, through the engine, into
 /// the spool.
@@ -44,27 +45,42 @@ impl Pipeline {
     /// `extent` goes.
     pub(super) fn settle(&mut self, core: &Core, extent: Extent) -> Settled {
         let mut drained = self.round(core);
-        let periods = match extent {
-            Extent::Closed => self.engine.take_closed(clock::now()),
-            Extent::Flush | Extent::Shutdown => {
-                // A request is complete one round after its root came in.
-                let second = self.round(core);
-                drained.records += second.records;
-                drained.bytes += second.bytes;
-                let now = clock::now();
-                if extent == Extent::Flush {
-                    self.engine.take_all(now)
-                } else {
-                    self.engine.close_all(now)
-                }
-            }
-        };
-        let mut spool = core.spool.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut safety = Safety::Disk;
-        for period in periods {
-            safety = safety.min(spool.put(period));
+        let closed = self.engine.has_closed(clock::now());
+        if extent == Extent::Closed && !closed && !self.drainer.is_pressed(&core.recorder) {
+            return Settled { drained, safety: Safety::Disk };
         }
-        Settled { drained, safety }
+        // A request is complete one round after its root came in; and the fewer are open, the less
+        // has to be carried over.
+        let second = self.round(core);
+        drained.records += second.records;
+        drained.bytes += second.bytes;
+        let now = clock::now();
+        let periods = match extent {
+            Extent::Closed => self.engine.take_complete(),
+            Extent::Flush => self.engine.take_all(now),
+            Extent::Shutdown => self.engine.close_all(now),
+        };
+        // What only makes room need not outlive the machine.
+        let synced = closed || extent != Extent::Closed;
+        Settled { drained, safety: self.checkpoint(core, periods, synced) }
+    }
+
+    /// Puts periods into the spool, and gives back the segments that they were made from.
+    fn checkpoint(&mut self, core: &Core, mut periods: Vec<Period>, synced: bool) -> Safety {
+        let Pipeline { drainer, engine } = self;
+        let recorder = &core.recorder;
+        let carry = drainer.carry_over(recorder, |trace| engine.is_open(trace));
+        let carry = carry.unwrap_or_else(|| {
+            // The open requests alone fill the recorder: they are counted as they are.
+            core.closing_checkpoints.fetch_add(1, Ordering::Relaxed);
+            periods.extend(engine.close_all(clock::now()));
+            Carry::default()
+        });
+        let spool = || core.spool.lock().unwrap_or_else(PoisonError::into_inner);
+        let prepared = drainer.checkpoint(recorder, carry, |number| {
+            spool().prepare(periods, &core.signature, number, synced)
+        });
+        spool().publish(prepared)
     }
 
     fn round(&mut self, core: &Core) -> DrainReport {

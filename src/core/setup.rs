@@ -2,13 +2,16 @@
 
 use super::Failure;
 use crate::config::{Destination, Environment, Settings};
-use crate::delivery::{Account, ClientOptions, DirectorySink, Transport, service};
+use crate::delivery::{
+    Account, ClientOptions, DirectorySink, Outcome, Payload, Transport, service,
+};
 use crate::engine::{EngineConfig, UriReporting};
 use crate::spool::{self, Place};
 use crate::sql::{Dialect, Naming};
 use crate::sys::{dir::Dir, host};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Everything that was decided at the start; what a child after a fork starts from.
 #[derive(Debug)]
@@ -74,16 +77,19 @@ impl Setup {
             return self.service_transport();
         }
         let limit = self.settings.integer("payload_limit_mib") << 20;
-        Ok(Box::new(DirectorySink::new(self.payload_directory(place), limit)))
+        Ok(match self.payload_directory(place) {
+            Some(path) => Box::new(DirectorySink::new(path, limit)),
+            None => Box::new(Nowhere),
+        })
     }
 
-    /// The directory of payload files, when that is where they go.
-    pub(super) fn payload_directory(&self, place: &Place) -> PathBuf {
+    /// The directory of payload files, when that is where they go and there is one.
+    pub(super) fn payload_directory(&self, place: &Place) -> Option<PathBuf> {
         match (&self.destination, &place.found) {
-            (Destination::Directory(path), _) => path.clone(),
-            (_, Some((data, _))) => data.join("payloads").join(self.application_slug()),
-            // Nowhere to write: every attempt fails, with this path in the reason.
-            (_, None) => PathBuf::from("/nonexistent/scout-has-no-data-directory"),
+            (Destination::Service { .. }, _) => None,
+            (Destination::Directory(path), _) => Some(path.clone()),
+            (_, Some((data, _))) => Some(data.join("payloads").join(self.application_slug())),
+            (_, None) => None,
         }
     }
 
@@ -168,6 +174,15 @@ impl Setup {
             },
             ..EngineConfig::default()
         }
+    }
+}
+
+/// Payload files are wanted, and no directory can be had: every attempt fails.
+struct Nowhere;
+
+impl Transport for Nowhere {
+    fn send(&mut self, _: &Payload<'_>, _: Duration) -> Outcome {
+        Outcome::Retry { after: None, why: "there is no directory for payload files".into() }
     }
 }
 

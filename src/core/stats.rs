@@ -27,6 +27,11 @@ fn counters(core: &Core) -> Map<String, Value> {
     add("recorder_strings_cut", get(&recorder.strings_cut));
     add("recorder_tags_dropped", get(&recorder.tags_dropped));
     add("recorder_segments", get(&recorder.segments));
+    add("checkpoints_closing_requests", get(&core.closing_checkpoints));
+    add("recorder_on_file", u64::from(core.recorder.is_on_file()).into());
+    add("recovered_files", get(&core.recovered.files));
+    add("recovered_records", get(&core.recovered.records));
+    add("recovered_segments_damaged", get(&core.recovered.damaged));
     add("names_interned", core.recorder.names.highest().0.into());
     let in_calls = PANICS_IN_CALLS.load(Ordering::Relaxed);
     add("panics_contained", (core.panics.load(Ordering::Relaxed) + in_calls).into());
@@ -84,7 +89,11 @@ pub(super) fn diagnose(core: &Core) -> String {
     let report = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "time": clock::now().iso8601(false).to_string(),
-        "durability": "memory until drained, then fsynced",
+        "durability": if core.recorder.is_on_file() {
+            "spooled: records outlive the process, minutes that are over outlive the machine"
+        } else {
+            "memory: there is no file for records, see places and the log"
+        },
         "threads": {
             "worker": core.threads.worker.get().is_some(),
             "courier": core.threads.courier.get().is_some(),

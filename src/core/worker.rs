@@ -6,6 +6,7 @@ use super::courier::GRACE;
 use super::instance::{Core, Snapshot};
 use super::log::Level;
 use super::pipeline::{Extent, Settled};
+use super::recovery;
 use crate::model::Minute;
 use crate::recorder::clock;
 use crate::spool::Safety;
@@ -19,6 +20,8 @@ use std::time::{Duration, Instant};
 const IDLE: Duration = Duration::from_secs(1);
 /// The shortest sleep between two drains under load.
 const BUSY: Duration = Duration::from_millis(10);
+/// How often the files of dead processes are looked for.
+const RECOVERY: Duration = Duration::from_secs(15);
 /// How long an unattended round of deliveries may take.
 const ROUND: Duration = Duration::from_secs(120);
 
@@ -54,11 +57,14 @@ fn no_thread(core: &Core, error: &std::io::Error) {
 struct Turn {
     sleep: Duration,
     next_delivery: Instant,
+    next_recovery: Instant,
     done: bool,
 }
 
 fn run(core: &'static Core, turn: fn(&'static Core, &mut Turn)) {
-    let mut state = Turn { sleep: BUSY, next_delivery: Instant::now() + IDLE, done: false };
+    let now = Instant::now();
+    let mut state =
+        Turn { sleep: BUSY, next_delivery: now + IDLE, next_recovery: now, done: false };
     while !state.done {
         if catch_unwind(AssertUnwindSafe(|| turn(core, &mut state))).is_err() {
             core.panics.fetch_add(1, Ordering::Relaxed);
@@ -74,6 +80,10 @@ fn run(core: &'static Core, turn: fn(&'static Core, &mut Turn)) {
 fn worker_turn(core: &'static Core, turn: &mut Turn) {
     clock::renew();
     core.test_panic("worker");
+    if Instant::now() >= turn.next_recovery {
+        turn.next_recovery = Instant::now() + RECOVERY;
+        recovery::recover(core);
+    }
     // In this order: a shutdown sets `stopping`, then takes its ticket.
     let ticket = core.board.requested();
     let stopping = core.stopping.load(Ordering::Acquire);
@@ -103,9 +113,6 @@ fn worker_turn(core: &'static Core, turn: &mut Turn) {
             turn.done = stopping;
         }
     }
-    if turn.done && core.board.is_couriered(ticket) {
-        core.empty();
-    }
 }
 
 fn courier_turn(core: &'static Core, turn: &mut Turn) {
@@ -114,10 +121,7 @@ fn courier_turn(core: &'static Core, turn: &mut Turn) {
     // What was asked for is in the spool first.
     if core.board.is_settled(ticket) {
         deliver(core, turn, ticket, Instant::now() + ROUND);
-        if stopping {
-            turn.done = true;
-            core.empty();
-        }
+        turn.done = stopping;
     }
     turn.sleep = IDLE;
 }
@@ -130,6 +134,10 @@ fn deliver(core: &Core, turn: &mut Turn, ticket: u64, deadline: Instant) {
     }
     let left = courier_round(core, asked, deadline);
     turn.next_delivery = Instant::now() + until_next(core, left);
+    if core.stopping.load(Ordering::Acquire) {
+        // Before the answer: when a shutdown returns, no file is left that it could have removed.
+        core.empty();
+    }
     if asked {
         core.board.note_couriered(ticket, left);
     }

@@ -70,6 +70,7 @@ impl Engine {
             .get(scope as usize)
             .map_or((OpId(0), false), |row| (row.op, row.kind == SpanKind::Job));
         let mut facts = Facts::read(request, &self.keys, start);
+        facts.error |= !request.errors.is_empty();
         let op = self.renamed(request, op, facts.rename);
         let path = request.text(facts.path);
         let candidate = Candidate {

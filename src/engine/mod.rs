@@ -195,6 +195,23 @@ impl Engine {
         self.take(|minute| minute < now.minute())
     }
 
+    /// Takes out all minutes as they are. Requests that are open stay so.
+    pub fn take_complete(&mut self) -> Vec<Period> {
+        self.take(|_| true)
+    }
+
+    /// Whether a minute is over.
+    pub fn has_closed(&self, now: UnixNanos) -> bool {
+        self.minutes.iter().any(|live| live.minute < now.minute())
+    }
+
+    /// Whether a request is being assembled.
+    pub fn is_open(&mut self, trace: TraceId) -> bool {
+        let at = self.requests.find(trace);
+        let state = at.and_then(|at| self.requests.state(at));
+        matches!(state, Some(open::State::Open(_)))
+    }
+
     /// Completes every request whose root is in, and takes out all minutes.
     pub fn take_all(&mut self, now: UnixNanos) -> Vec<Period> {
         self.complete_rooted(now);

@@ -11,23 +11,30 @@
 //! |---------|---------------------|----------------------------------------------------|
 //! | free    | nobody              | a thread takes it from the free queue              |
 //! | active  | its thread          | it fills up, or its thread ends                    |
-//! | full    | nobody              | the drain has read it                              |
-//! | retired | nobody (thread gone)| the drain has read it                              |
+//! | full    | nobody              | the drain has read it, and made it safe elsewhere  |
+//! | retired | nobody (thread gone)| the drain has read it; then it is as a full one    |
+//!
+//! Segments lie in a file that is mapped, so that what was recorded outlives the process, and the
+//! next core recovers it: each record exactly once, by numbered checkpoints (`drain`, `recovery`).
 //!
 //! Never waits, never allocates after a thread's first record, and knows nothing of requests.
 #![allow(unsafe_code)]
 
+mod arena;
 pub mod clock;
 mod drain;
 mod names;
 mod process;
+mod recovery;
 mod segment;
 mod thread;
 mod writer;
 
-pub use drain::{DrainReport, Drainer};
+pub use arena::{SUFFIX, SegmentFile};
+pub use drain::{Carry, DrainReport, Drainer};
 pub use names::{InternError, NAME_BYTES, NAMES, NameTable};
 pub use process::{MAX_RECORDERS, Recorder, RecorderCounters, install, retire};
+pub use recovery::{Recovered, RecoveredNames};
 pub use thread::{set_last_error, with_last_error};
 pub use writer::{Refusal, begin_ids, is_live, record};
 

@@ -59,8 +59,13 @@ impl NameTable {
         table
     }
 
-    /// The id of `name`, new or as before.
-    pub fn intern(&self, name: &str) -> Result<NameId, InternError> {
+    /// The id of `name`, new or as before. A new one is given out once `keep` has kept its
+    /// definition; `keep` is called under the table's lock.
+    pub fn intern(
+        &self,
+        name: &str,
+        keep: impl FnOnce(NameId, &str) -> bool,
+    ) -> Result<NameId, InternError> {
         if name.is_empty() {
             return Ok(NameId(0));
         }
@@ -71,7 +76,8 @@ impl NameTable {
         if let Some(&id) = index.get(name) {
             return Ok(id);
         }
-        if self.len.load(Ordering::Relaxed) as usize >= NAMES {
+        let next = NameId(self.len.load(Ordering::Relaxed) + 1);
+        if next.0 as usize > NAMES || !keep(next, name) {
             return Err(InternError::Full);
         }
         // Names live as long as the process: ids may be in segments, and in children.

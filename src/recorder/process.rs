@@ -1,18 +1,24 @@
+use super::arena::{Arena, CHUNK, SegmentFile, segments_of};
 use super::drain::Drainer;
+use super::names::InternError;
 use super::names::NameTable;
-use super::segment::{Header, Phase, SEGMENT_BYTES, Segment};
+use super::segment::{Header, Phase, Purpose, SEGMENT_BYTES, Segment};
 use super::thread::{ThreadRecord, ThreadRecords};
+use crate::model::NameId;
+use crate::record::{Encoder, NameDefinition, Names};
 use crate::sys::fork::PerProcess;
+use crate::sys::memory::Region;
 use crate::sys::{leaked::Leaked, thread};
 use crossbeam_queue::ArrayQueue;
+use parking_lot::Mutex;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// How many recorders may run at once in a process; the low bits of a handle.
 pub const MAX_RECORDERS: usize = 8;
-/// Emptied segments of recorders that ended, kept for the next.
-const SPARE_SEGMENTS: usize = 4096;
+/// Chunks' addresses kept for the next recorder.
+const SPARE_REGIONS: usize = 4096;
 
 /// What one process, in one fork generation, has of recorders and threads. A child starts with an
 /// empty one and never looks into its parent's: the parent's queues may be caught mid-operation.
@@ -20,7 +26,8 @@ pub(super) struct Process {
     pub(super) generation: u32,
     pub(super) slots: [Slot; MAX_RECORDERS],
     pub(super) threads: ThreadRecords,
-    spare: ArrayQueue<Segment>,
+    /// Address ranges of chunks that nobody uses.
+    pub(super) spare: ArrayQueue<Region>,
 }
 
 /// The place of one recorder. `stamp` is 0 when none is live here; it is what the hot path checks.
@@ -40,7 +47,7 @@ pub(super) fn current() -> &'static Process {
             generation,
             slots: Default::default(),
             threads: ThreadRecords::default(),
-            spare: ArrayQueue::new(SPARE_SEGMENTS),
+            spare: ArrayQueue::new(SPARE_REGIONS),
         }
     })
 }
@@ -65,37 +72,55 @@ pub struct RecorderCounters {
 /// The segments of one core, and the queues they travel through.
 pub struct Recorder {
     pub(super) stamp: u64,
+    /// Places for all segments there may be; filled from the front.
     pub(super) directory: Box<[AtomicPtr<Header>]>,
-    pub(super) allocated: AtomicUsize,
+    pub(super) filled: AtomicUsize,
+    /// The most that threads may fill; the rest is for names and for what is carried over.
+    limit: usize,
     pub(super) free: ArrayQueue<u32>,
     pub(super) full: ArrayQueue<u32>,
+    pub(super) arena: Arena,
     /// Interned names.
     pub names: NameTable,
+    name_log: Mutex<Option<(Segment, u32)>>,
     /// Counts.
     pub counters: RecorderCounters,
     drainer: OnceLock<std::thread::Thread>,
     drainer_given: AtomicBool,
+    growing: AtomicBool,
     panic_at_attach: AtomicBool,
 }
 
 impl Recorder {
-    /// With at most `memory_bytes` of segments (at least two). `stamp` is not zero, fits 62 bits
-    /// (it shares a word with a phase), and is used once in a process; a child's recorder may have
-    /// its parent's.
-    pub fn new(stamp: u64, memory_bytes: usize, names: NameTable) -> Recorder {
-        let segments = (memory_bytes / SEGMENT_BYTES).max(2);
-        Recorder {
+    /// With at most `memory_bytes` of segments for threads (at least two segments), in `file` or in
+    /// memory. `stamp` is not zero, fits 62 bits (it shares a word with a phase), and is used once
+    /// in a process; a child's recorder may have its parent's.
+    pub fn new(
+        stamp: u64,
+        memory_bytes: usize,
+        names: NameTable,
+        file: Option<SegmentFile>,
+    ) -> Recorder {
+        let limit = (memory_bytes / SEGMENT_BYTES).max(2);
+        let places = (limit + limit / 2 + CHUNK).next_multiple_of(CHUNK);
+        let recorder = Recorder {
             stamp,
-            directory: std::iter::repeat_with(AtomicPtr::default).take(segments).collect(),
-            allocated: AtomicUsize::new(0),
-            free: ArrayQueue::new(segments),
-            full: ArrayQueue::new(segments),
+            directory: std::iter::repeat_with(AtomicPtr::default).take(places).collect(),
+            filled: AtomicUsize::new(0),
+            limit,
+            free: ArrayQueue::new(places),
+            full: ArrayQueue::new(places),
+            arena: Arena::new(file),
             names,
+            name_log: Mutex::new(None),
             counters: RecorderCounters::default(),
             drainer: OnceLock::new(),
             drainer_given: AtomicBool::new(false),
+            growing: AtomicBool::new(false),
             panic_at_attach: AtomicBool::new(false),
-        }
+        };
+        recorder.log_inherited_names();
+        recorder
     }
 
     /// The recorder's only drainer: to the first who asks.
@@ -111,7 +136,7 @@ impl Recorder {
 
     pub(super) fn panic_if_asked(&self) {
         if self.panic_at_attach.swap(false, Ordering::Relaxed) {
-            crate::sys::panic_for_test();
+            crate::sys::panic_for_test()
         }
     }
 
@@ -127,55 +152,134 @@ impl Recorder {
         }
     }
 
+    /// The most segments that threads fill.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Whether what threads record outlives the process.
+    pub fn is_on_file(&self) -> bool {
+        self.arena.file.is_some() && self.arena.chunks_in_memory.load(Ordering::Relaxed) == 0
+    }
+
+    /// The recorder's file, if it has one.
+    pub fn file(&self) -> Option<&SegmentFile> {
+        self.arena.file.as_ref()
+    }
+
     /// Hands out an empty segment, active; `None` when the bound is reached.
     pub(super) fn take(&self) -> Option<(u32, Segment)> {
-        let taken = match self.free.pop() {
-            Some(index) => self.segment(index).map(|segment| (index, segment)),
-            None => self.allocate(),
-        }?;
-        taken.1.reset(self.stamp, Phase::Active);
-        if self.free.len() + (self.directory.len() - self.in_use()) < self.directory.len() / 2 {
+        let taken = self.take_for(Purpose::Records, self.limit)?;
+        let filled = self.filled.load(Ordering::Relaxed).min(self.limit);
+        if self.free.len() + (self.limit - filled) < self.limit / 2 {
             self.wake();
         }
         Some(taken)
     }
 
-    fn in_use(&self) -> usize {
-        self.allocated.load(Ordering::Relaxed).min(self.directory.len())
+    /// As `take`, for what may go beyond the threads' bound.
+    pub(super) fn take_for(&self, purpose: Purpose, limit: usize) -> Option<(u32, Segment)> {
+        let (index, segment) = self.pop().or_else(|| {
+            // Growing takes a system call or two; whoever comes in between waits for a moment, and
+            // gets one of the sixteen.
+            for attempt in 0..2_000 {
+                if !self.growing.swap(true, Ordering::Acquire) {
+                    self.grow(limit);
+                    self.growing.store(false, Ordering::Release);
+                    return self.pop();
+                }
+                if attempt < 50 {
+                    std::hint::spin_loop()
+                } else {
+                    std::thread::yield_now()
+                }
+                if let Some(taken) = self.pop() {
+                    return Some(taken);
+                }
+            }
+            None
+        })?;
+        segment.reset(self.stamp, Phase::Active, purpose);
+        Some((index, segment))
     }
 
-    fn allocate(&self) -> Option<(u32, Segment)> {
-        let index = self
-            .allocated
-            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |n| {
-                (n < self.directory.len()).then_some(n + 1)
-            })
-            .ok()?;
-        let Some(segment) = current().spare.pop().or_else(Segment::map) else {
-            // The system has no memory: the place stays empty, the drain skips it.
-            return None;
-        };
-        segment.reset(self.stamp, Phase::Free);
-        self.directory.get(index)?.store(segment.as_raw(), Ordering::Release);
-        self.counters.segments.fetch_add(1, Ordering::Relaxed);
-        Some((index as u32, segment))
+    pub(super) fn take_beyond(&self, purpose: Purpose) -> Option<(u32, Segment)> {
+        self.take_for(purpose, self.directory.len())
+    }
+
+    fn pop(&self) -> Option<(u32, Segment)> {
+        let index = self.free.pop()?;
+        self.segment(index).map(|segment| (index, segment))
+    }
+
+    /// Adds a chunk, but for what would go beyond `limit`. One thread at a time.
+    fn grow(&self, limit: usize) {
+        let filled = self.filled.load(Ordering::Relaxed);
+        if filled >= limit || !self.free.is_empty() {
+            return;
+        }
+        let Ok(region) = self.arena.grow() else { return };
+        let places = self.directory.iter().enumerate().skip(filled);
+        for ((index, place), segment) in places.zip(segments_of(region)) {
+            segment.reset(self.stamp, Phase::Free, Purpose::Records);
+            place.store(segment.as_raw(), Ordering::Release);
+            // Has room for every segment there is.
+            let _ = self.free.push(index as u32);
+        }
+        self.filled.store((filled + CHUNK).min(self.directory.len()), Ordering::Release);
+        self.counters.segments.fetch_add(CHUNK as u64, Ordering::Relaxed);
     }
 
     pub(super) fn segment(&self, index: u32) -> Option<Segment> {
         Segment::from_raw(self.directory.get(index as usize)?.load(Ordering::Acquire))
     }
 
-    /// Gives all memory back to the process. After `retire`, and the last drain.
-    pub fn release_segments(&self) {
-        for place in &self.directory {
-            if let Some(segment) =
-                Segment::from_raw(place.swap(std::ptr::null_mut(), Ordering::AcqRel))
-            {
-                segment.reset(0, Phase::Free);
-                let _ = current().spare.push(segment);
-                self.counters.segments.fetch_sub(1, Ordering::Relaxed);
+    /// Interns a name, and writes its definition where the ids' users will be found after a crash.
+    pub fn intern(&self, name: &str) -> Result<NameId, InternError> {
+        self.names.intern(name, |id, text| self.log_name(id, text))
+    }
+
+    fn log_inherited_names(&self) {
+        for id in 1..=self.names.highest().0 {
+            if let Some(text) = self.names.name(NameId(id)) {
+                self.log_name(NameId(id), text);
             }
         }
+    }
+
+    /// Called under the name table's lock, so the log's own is free.
+    fn log_name(&self, id: NameId, text: &str) -> bool {
+        if self.arena.file.is_none() {
+            return true;
+        }
+        let Some(mut log) = self.name_log.try_lock() else { return false };
+        let definition = NameDefinition { id, text: text.as_bytes() };
+        for _ in 0..2 {
+            if let Some((segment, position)) = log.as_mut() {
+                // SAFETY: a segment for names, which only the log's holder writes.
+                let rest = unsafe { segment.rest(*position) };
+                if let Ok(fit) = Encoder::new(rest).name(&definition) {
+                    *position += fit.len as u32;
+                    segment.publish(*position);
+                    return true;
+                }
+            }
+            *log = self.take_beyond(Purpose::Names).map(|(_, segment)| (segment, 0));
+        }
+        false
+    }
+
+    /// Gives all memory back to the process, and removes the file. After `retire`, the last drain,
+    /// and once what was drained is safe elsewhere.
+    pub fn release_segments(&self) {
+        for (index, place) in self.directory.iter().enumerate() {
+            if let Some(segment) = self.segment(index as u32) {
+                segment.reset(0, Phase::Free, Purpose::Records);
+                self.counters.segments.fetch_sub(1, Ordering::Relaxed);
+            }
+            place.store(std::ptr::null_mut(), Ordering::Release);
+        }
+        self.arena.discard();
     }
 }
 

@@ -1,4 +1,3 @@
-use crate::sys::memory;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -8,7 +7,7 @@ pub(super) const SEGMENT_BYTES: usize = 65_536;
 /// Bytes for records. One record fits at least: `MAX_RECORD`.
 pub(super) const CAPACITY: usize = SEGMENT_BYTES - size_of::<Header>();
 
-const _: () = assert!(CAPACITY >= crate::record::MAX_RECORD);
+const _: () = assert!(CAPACITY >= crate::record::MAX_RECORD && size_of::<Header>() == 128);
 
 /// Where a segment is in its life; see the table in the module's documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +19,18 @@ pub(super) enum Phase {
     Retired = 3,
 }
 
+/// What a segment is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Purpose {
+    /// Records of a thread.
+    Records = 0,
+    /// Definitions of interned names.
+    Names = 1,
+    /// Records of open requests, carried over from segments that were given back.
+    Carried = 2,
+}
+
 /// The head of a segment, in the segment's own memory, so that a mapped file carries it along.
 /// The writer's and the drain's fields lie in cache lines of their own.
 #[repr(C)]
@@ -28,10 +39,16 @@ pub(super) struct Header {
     state: AtomicU64,
     /// Bytes of complete records. Written by the owner, with release.
     published: AtomicU32,
-    _writer_line: [u8; 52],
-    /// Bytes that the drain has taken. Written by the drain.
+    purpose: AtomicU32,
+    _writer_line: [u8; 48],
+    /// Bytes that the drain has taken. Of no meaning after its process's death.
     drained: AtomicU32,
-    _drain_line: [u8; 60],
+    /// The checkpoint from which on the segment counts; see [`Segment::valid_after`].
+    born: AtomicU32,
+    /// Bytes that a checkpoint covers, with its number in the upper half; one for the last
+    /// checkpoint, one for the one being made, by the number's lowest bit.
+    covered: [AtomicU64; 2],
+    _drain_line: [u8; 40],
 }
 
 /// A segment. Its memory stays mapped for the life of the process, so a late thread that still
@@ -46,9 +63,11 @@ unsafe impl Send for Segment {}
 unsafe impl Sync for Segment {}
 
 impl Segment {
-    /// A new one, free, of no recorder.
-    pub(super) fn map() -> Option<Segment> {
-        memory::map_forever(SEGMENT_BYTES).map(|memory| Segment(memory.cast()))
+    /// # Safety
+    /// At `start` are `SEGMENT_BYTES` that stay mapped, aligned to a page, and that nobody uses but
+    /// as a segment.
+    pub(super) unsafe fn at(start: NonNull<u8>) -> Segment {
+        Segment(start.cast())
     }
 
     pub(super) fn from_raw(header: *mut Header) -> Option<Segment> {
@@ -60,7 +79,7 @@ impl Segment {
     }
 
     fn header(&self) -> &Header {
-        // SAFETY: made by `map`: zeroed, aligned to a page, mapped for ever.
+        // SAFETY: aligned and mapped, by the promise given to `at`; any bytes are a valid header.
         unsafe { self.0.as_ref() }
     }
 
@@ -75,22 +94,37 @@ impl Segment {
         })
     }
 
-    /// Empties it and gives it a new phase. For who has it to itself: the drain, or a taker.
-    pub(super) fn reset(self, stamp: u64, phase: Phase) {
+    pub(super) fn purpose(self) -> Purpose {
+        match self.header().purpose.load(Ordering::Relaxed) {
+            1 => Purpose::Names,
+            2 => Purpose::Carried,
+            _ => Purpose::Records,
+        }
+    }
+
+    /// Empties it and gives it a new phase and purpose. For who has it to itself: the drain, or a
+    /// taker.
+    pub(super) fn reset(self, stamp: u64, phase: Phase, purpose: Purpose) {
         let header = self.header();
-        header.published.store(0, Ordering::Relaxed);
+        // First: whoever finds the file of a process that died here finds nothing in it.
+        header.published.store(0, Ordering::Release);
         header.drained.store(0, Ordering::Relaxed);
+        header.born.store(0, Ordering::Relaxed);
+        header.covered.iter().for_each(|covered| covered.store(0, Ordering::Relaxed));
+        header.purpose.store(purpose as u32, Ordering::Relaxed);
         header.state.store(stamp << 2 | phase as u64, Ordering::Release);
     }
 
     /// The owner gives it up, unless it stopped being the owner in the meantime.
     pub(super) fn leave(self, stamp: u64, phase: Phase) -> bool {
-        let active = stamp << 2 | Phase::Active as u64;
-        let left = stamp << 2 | phase as u64;
-        self.header()
-            .state
-            .compare_exchange(active, left, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
+        self.turn(stamp, Phase::Active, phase)
+    }
+
+    /// Goes from one phase to another, if it is in the one.
+    pub(super) fn turn(self, stamp: u64, from: Phase, to: Phase) -> bool {
+        let (from, to) = (stamp << 2 | from as u64, stamp << 2 | to as u64);
+        let state = &self.header().state;
+        state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// The unpublished rest, from `position` on.
@@ -109,21 +143,21 @@ impl Segment {
         }
     }
 
-    /// Makes everything before `position` visible to the drain. By the owner.
+    /// Makes everything before `position` visible to the drain, and safe from the process's death
+    /// where the segment is in a file. By the owner.
     #[inline(always)]
     pub(super) fn publish(self, position: u32) {
         self.header().published.store(position, Ordering::Release);
     }
 
-    /// What was published and not drained yet.
+    /// What was published, from `start` on.
     ///
     /// # Safety
     /// The caller is the one drain of the segment's recorder, and keeps the slice no longer than
     /// until it resets the segment.
-    pub(super) unsafe fn undrained<'s>(self) -> &'s [u8] {
-        let header = self.header();
-        let end = (header.published.load(Ordering::Acquire) as usize).min(CAPACITY);
-        let start = (header.drained.load(Ordering::Relaxed) as usize).min(end);
+    pub(super) unsafe fn published_from<'s>(self, start: u32) -> &'s [u8] {
+        let end = (self.header().published.load(Ordering::Acquire) as usize).min(CAPACITY);
+        let start = (start as usize).min(end);
         // SAFETY: within the mapping; before the published mark, so the owner writes it no more.
         unsafe {
             let data = self.0.as_ptr().cast::<u8>().add(size_of::<Header>());
@@ -131,9 +165,42 @@ impl Segment {
         }
     }
 
-    /// Notes that the drain has taken `len` more bytes.
-    pub(super) fn advance(self, len: usize) {
-        let drained = &self.header().drained;
-        drained.store(drained.load(Ordering::Relaxed) + len as u32, Ordering::Relaxed);
+    /// Bytes that the drain has taken.
+    pub(super) fn drained(self) -> u32 {
+        self.header().drained.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the drain has taken everything before `position`.
+    pub(super) fn set_drained(self, position: u32) {
+        self.header().drained.store(position, Ordering::Relaxed);
+    }
+
+    /// Bytes that the last checkpoint covers, `committed` being its number.
+    pub(super) fn covered(self, committed: u32) -> u32 {
+        let newest = self
+            .header()
+            .covered
+            .iter()
+            .map(|covered| covered.load(Ordering::Acquire))
+            .filter(|covered| (covered >> 32) as u32 <= committed)
+            .max();
+        newest.unwrap_or(0) as u32
+    }
+
+    /// Notes that checkpoint `number`, once it is committed, covers everything before `position`.
+    pub(super) fn cover(self, number: u32, position: u32) {
+        if let Some(covered) = self.header().covered.get(number as usize & 1) {
+            covered.store(u64::from(number) << 32 | u64::from(position), Ordering::Release);
+        }
+    }
+
+    /// Makes the segment count from checkpoint `number` on.
+    pub(super) fn bear(self, number: u32) {
+        self.header().born.store(number, Ordering::Release);
+    }
+
+    /// Whether the segment counts, `committed` being the last checkpoint's number.
+    pub(super) fn counts(self, committed: u32) -> bool {
+        self.header().born.load(Ordering::Acquire) <= committed
     }
 }

@@ -41,7 +41,7 @@ impl<T: Item> Held<T> {
         self.periods.remove(&minute)
     }
 
-    pub(super) fn take_all(&mut self) -> Vec<T> {
+    pub(super) fn take_periods(&mut self) -> Vec<T> {
         std::mem::take(&mut self.periods).into_values().collect()
     }
 

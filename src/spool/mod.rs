@@ -3,6 +3,7 @@
 //! Every process puts its own minutes in. Whoever holds the lock merges everyone's files of one
 //! minute into one parcel, and only then removes them:
 //!
+//! 0. `....period.pending`   written, but not counting before its process's checkpoint does
 //! 1. `<minute>-....period`  one process's part of a minute
 //! 2. `<minute>-<id>.parcel` a merged minute, ready to send; names the files it was made of
 //! 3. nothing: delivered
@@ -22,7 +23,7 @@ mod store;
 pub use frame::checksum;
 pub use parcel::{Body, Parcel};
 pub use place::{Place, choose};
-pub use store::{Claim, Counters, Safety, Spool};
+pub use store::{Claim, Counters, Prepared, Safety, Spool};
 
 use crate::model::Minute;
 

@@ -7,6 +7,8 @@ use std::io;
 
 /// A spool file is never larger.
 const FILE_LIMIT: u64 = 256 << 20;
+/// The ending of files that do not count yet.
+const PENDING: &str = ".pending";
 /// Refused or damaged files kept to be looked at.
 const SET_ASIDE: usize = 16;
 
@@ -42,18 +44,18 @@ pub struct Spool<T> {
     dir: Option<Dir>,
     /// Tells this process's files from those of any other, ever.
     signature: String,
-    sequence: u64,
+    sequence: u32,
     limit_bytes: u64,
     held: Held<T>,
     counters: Counters,
 }
 
 impl<T: Item> Spool<T> {
-    /// In `dir`, or in memory. `signature` is random.
-    pub fn new(dir: Option<Dir>, signature: u64, limit_bytes: u64) -> Spool<T> {
+    /// In `dir`, or in memory. `signature` is random, and has no hyphen.
+    pub fn new(dir: Option<Dir>, signature: String, limit_bytes: u64) -> Spool<T> {
         Spool {
             dir,
-            signature: format!("{signature:016x}"),
+            signature,
             sequence: 0,
             limit_bytes,
             held: Held::default(),
@@ -71,38 +73,109 @@ impl<T: Item> Spool<T> {
         Counters { parcels_in_memory: self.held.parcels() as u64, ..self.counters }
     }
 
-    /// Keeps a period. Retries first what an earlier write could not.
-    pub fn put(&mut self, item: T) -> Safety {
-        let mut items = self.held.take_all();
-        items.push(item);
-        let mut safety = Safety::Disk;
-        for item in items {
-            if let Err(error) = self.write_period(&item) {
-                if error.is_some() {
-                    self.counters.write_errors += 1;
-                }
-                self.counters.spans_given_up += self.held.put(item);
-                safety = Safety::Memory;
-            }
-        }
-        safety
+    /// What this process's files are signed with.
+    pub fn signature(&self) -> &str {
+        &self.signature
     }
 
-    /// Writes a period's file. The error is `None` when there is no disk to write to.
-    fn write_period(&mut self, item: &T) -> Result<(), Option<io::Error>> {
-        let dir = self.dir.as_ref().ok_or(None)?;
-        let body = serde_json::to_vec(item).map_err(|error| Some(error.into()))?;
+    /// Keeps a period, fsynced.
+    pub fn put(&mut self, item: T) -> Safety {
         self.sequence += 1;
-        let name = format!(
-            "{:010}-{}-{}-{}.period",
-            item.minute().0,
-            self.signature,
-            self.sequence,
-            item.spans()
-        );
-        dir.write_durably(&name, &frame::encode(&body)).map_err(Some)?;
-        self.keep_to_the_limit();
-        Ok(())
+        let signature = self.signature.clone();
+        let prepared = self.prepare(vec![item], &signature, self.sequence, true);
+        self.publish(prepared)
+    }
+
+    /// Writes periods so that they do not count yet: they do once [`Spool::publish`] is through,
+    /// or, should this process die before, once [`Spool::resolve`] finds that `number` was
+    /// committed.
+    pub fn prepare(
+        &mut self,
+        items: Vec<T>,
+        signature: &str,
+        number: u32,
+        synced: bool,
+    ) -> Prepared<T> {
+        let mut prepared = Prepared { names: Vec::new(), kept: Vec::new(), synced };
+        for (index, item) in items.into_iter().enumerate() {
+            let (minute, spans) = (item.minute().0, item.spans());
+            let name = format!("{minute:010}-{signature}-{number}-{index}-{spans}.period");
+            match self.write_pending(&name, &item, synced) {
+                Ok(true) => prepared.names.push(name),
+                Ok(false) => prepared.kept.push(item),
+                Err(_) => {
+                    self.counters.write_errors += 1;
+                    prepared.kept.push(item);
+                }
+            }
+        }
+        prepared
+    }
+
+    /// False when there is no disk.
+    fn write_pending(&self, name: &str, item: &T, synced: bool) -> io::Result<bool> {
+        let Some(dir) = &self.dir else { return Ok(false) };
+        let body = serde_json::to_vec(item)?;
+        dir.write(&format!("{name}{PENDING}"), &frame::encode(&body), synced)?;
+        Ok(true)
+    }
+
+    /// Makes prepared periods count.
+    pub fn publish(&mut self, prepared: Prepared<T>) -> Safety {
+        let mut safety = if prepared.kept.is_empty() { Safety::Disk } else { Safety::Memory };
+        for item in prepared.kept {
+            self.counters.spans_given_up += self.held.put(item);
+        }
+        if let Some(dir) = &self.dir {
+            for name in &prepared.names {
+                if dir.rename(&format!("{name}{PENDING}"), name).is_err() {
+                    self.counters.write_errors += 1;
+                }
+            }
+            if prepared.synced && !prepared.names.is_empty() && dir.sync().is_err() {
+                safety = Safety::Memory;
+            }
+            if !prepared.names.is_empty() {
+                self.retry_held();
+                self.keep_to_the_limit();
+            }
+        }
+        if self.held.is_empty() { safety } else { Safety::Memory }
+    }
+
+    /// Writes what an earlier write could not, now that one went well.
+    fn retry_held(&mut self) {
+        for item in self.held.take_periods() {
+            self.sequence += 1;
+            let (minute, sequence, spans) = (item.minute().0, self.sequence, item.spans());
+            let name = format!("{minute:010}-{}h-{sequence}-0-{spans}.period", self.signature);
+            let written = self.write_pending(&name, &item, true);
+            let named = self.dir.as_ref().map(|dir| dir.rename(&format!("{name}{PENDING}"), &name));
+            if !matches!((written, named), (Ok(true), Some(Ok(())))) {
+                self.counters.write_errors += 1;
+                self.counters.spans_given_up += self.held.put(item);
+            }
+        }
+    }
+
+    /// Finishes what a process that died left prepared: what it had committed counts, what it had
+    /// not is removed.
+    pub fn resolve(&self, signature: &str, committed: u32) {
+        let Some(dir) = &self.dir else { return };
+        for (file, _) in dir.files().into_iter().flatten() {
+            let mut parts = file.split('-').skip(1);
+            if parts.next() != Some(signature) {
+                continue;
+            }
+            let number = parts.next().and_then(|number| number.parse::<u32>().ok());
+            let _ = match (file.strip_suffix(PENDING), number) {
+                (Some(name), Some(number)) if number <= committed => dir.rename(&file, name),
+                (Some(_), _) => dir.remove(&file),
+                // It died while writing.
+                (None, _) if is_temporary(&file) => dir.remove(&file),
+                (None, _) => Ok(()),
+            };
+        }
     }
 
     /// Gives up the oldest files while there is too much on disk.
@@ -141,14 +214,21 @@ impl<T: Item> Spool<T> {
                 lock => lock,
             },
         };
-        self.finish_packing();
+        self.finish_packing()?;
         Ok(Some(Claim { _lock: lock }))
     }
 
     /// A process that died between writing a parcel and removing its sources left both: the parcel
     /// counts. Only files of the same minute can be such a pair.
-    fn finish_packing(&mut self) {
-        let files = self.files();
+    fn finish_packing(&mut self) -> io::Result<()> {
+        if let Some(dir) = &self.dir {
+            // Parcels are written under a claim only: what is half written has no writer.
+            let names = dir.files().into_iter().flatten().map(|(name, _)| name);
+            for name in names.filter(|name| is_temporary(name) && name.contains(".parcel.")) {
+                let _ = dir.remove(&name);
+            }
+        }
+        let files = self.list()?;
         let (parcels, periods): (Vec<_>, Vec<_>) = files.iter().partition(|name| parcel_name(name));
         for parcel in parcels {
             if periods.iter().any(|period| minute_of(period) == minute_of(parcel))
@@ -157,6 +237,7 @@ impl<T: Item> Spool<T> {
                 self.remove_sources(&parcel);
             }
         }
+        Ok(())
     }
 
     /// The minutes before `end` that have files, or are held, oldest first.
@@ -243,6 +324,11 @@ impl<T: Item> Spool<T> {
     /// A parcel could not be delivered now: what is left of it stays, or goes back to memory.
     pub fn put_back(&mut self, claim: &Claim, parcel: Parcel) -> Safety {
         self.keep(claim, parcel);
+        self.safety()
+    }
+
+    /// Where the least safe of all that is in here is.
+    pub fn safety(&self) -> Safety {
         if self.held.is_empty() { Safety::Disk } else { Safety::Memory }
     }
 
@@ -267,10 +353,15 @@ impl<T: Item> Spool<T> {
         moved
     }
 
-    fn files(&self) -> Vec<String> {
-        let files = self.dir.as_ref().and_then(|dir| dir.files().ok()).unwrap_or_default();
+    fn list(&self) -> io::Result<Vec<String>> {
+        let files = self.dir.as_ref().map_or(Ok(Vec::new()), Dir::files)?;
         let names = files.into_iter().map(|(name, _)| name);
-        names.filter(|name| is_ours(name) && !self.held.is_source(name)).collect()
+        Ok(names.filter(|name| is_ours(name) && !self.held.is_source(name)).collect())
+    }
+
+    /// What there is, if it can be seen.
+    fn files(&self) -> Vec<String> {
+        self.list().unwrap_or_default()
     }
 
     fn load_period(&mut self, name: &str) -> Option<T> {
@@ -286,15 +377,31 @@ impl<T: Item> Spool<T> {
         let bytes = self.dir.as_ref()?.read(name, FILE_LIMIT);
         let value = match &bytes {
             Ok(bytes) => frame::decode(bytes).ok().and_then(|b| serde_json::from_slice(b).ok()),
-            // Another process took it in the meantime.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-            Err(_) => None,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
+            // Another process took it in the meantime; or we have no descriptor to read it with,
+            // or no right to: nothing that is wrong with the file, which stays.
+            Err(_) => return None,
         };
         if value.is_none() {
             self.counters.files_damaged += 1;
             self.move_aside(name, &format!("{name}.damaged"));
         }
         value
+    }
+}
+
+/// Periods that are written, or could not be, and do not count yet.
+#[derive(Debug)]
+pub struct Prepared<T> {
+    names: Vec<String>,
+    kept: Vec<T>,
+    synced: bool,
+}
+
+impl<T> Prepared<T> {
+    /// Where they will be safe.
+    pub fn safety(&self) -> Safety {
+        if self.kept.is_empty() { Safety::Disk } else { Safety::Memory }
     }
 }
 
@@ -306,6 +413,11 @@ pub struct Claim {
 
 fn is_ours(name: &str) -> bool {
     !name.starts_with('.') && (name.ends_with(".period") || parcel_name(name))
+}
+
+/// As [`Dir::write`] names what is not whole yet.
+fn is_temporary(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(".tmp")
 }
 
 fn parcel_name(name: &str) -> bool {

@@ -32,7 +32,7 @@ fn directory(name: &str) -> PathBuf {
 }
 
 fn open(path: &std::path::Path, signature: u64, limit: u64) -> Spool<Count> {
-    Spool::new(Some(Dir::create(path, Trust::Private).unwrap()), signature, limit)
+    Spool::new(Some(Dir::create(path, Trust::Private).unwrap()), signature.to_string(), limit)
 }
 
 fn render(period: &Count, id: &str) -> Vec<Body> {
@@ -126,7 +126,7 @@ fn over_its_limit_the_oldest_go_and_are_counted() {
 
 #[test]
 fn without_a_disk_memory_serves_within_bounds() {
-    let mut spool = Spool::new(None, 1, 1 << 20);
+    let mut spool = Spool::new(None, "1".into(), 1 << 20);
     for minute in 0..200 {
         assert_eq!(spool.put(count(minute, 1)), Safety::Memory);
         spool.put(count(minute, 1));
@@ -148,6 +148,53 @@ fn what_a_full_disk_refused_is_written_when_there_is_room() {
     std::fs::remove_dir_all(&path).unwrap();
     assert_eq!(spool.put(count(7, 3)), Safety::Memory);
     assert_eq!(spool.counters().write_errors, 1);
-    let claim = Spool::<Count>::new(None, 1, 1).claim().unwrap().unwrap();
+    let claim = Spool::<Count>::new(None, "1".into(), 1).claim().unwrap().unwrap();
     assert_eq!(spool.minutes(&claim, Minute(9)), [Minute(7)], "nothing is lost");
+}
+
+#[test]
+fn what_was_prepared_counts_only_if_it_was_committed() {
+    let path = directory("prepared");
+    let mut dead = open(&path, 7, 1 << 20);
+    let committed = dead.prepare(vec![count(7, 3)], "7", 4, false);
+    let other = dead.prepare(vec![count(7, 5)], "7", 5, false);
+    assert_eq!((committed.safety(), other.safety()), (Safety::Disk, Safety::Disk));
+    let mut next = open(&path, 8, 1 << 20);
+    let claim = next.claim().unwrap().unwrap();
+    assert!(next.minutes(&claim, Minute(99)).is_empty(), "nothing counts yet");
+    next.resolve("8", 9);
+    next.resolve("7", 4);
+    next.pack(&claim, Minute(7), "id".into(), render);
+    assert_eq!(next.next_parcel(&claim).unwrap().spans, 3);
+    assert!(!names(&path).iter().any(|name| name.ends_with(".pending")));
+    std::fs::remove_dir_all(path).unwrap();
+}
+
+#[test]
+fn what_cannot_be_read_now_is_not_damaged() {
+    let path = directory("unreadable");
+    let mut spool = open(&path, 1, 1 << 20);
+    spool.put(count(7, 3));
+    // Reading it fails for another reason than its contents, as without a free descriptor.
+    let stuck = "0000000007-00000000000000ff-1-5.period";
+    std::fs::create_dir(path.join(stuck)).unwrap();
+    let claim = spool.claim().unwrap().unwrap();
+    spool.pack(&claim, Minute(7), "id".into(), render);
+    assert_eq!(spool.next_parcel(&claim).unwrap().spans, 3);
+    assert_eq!(spool.counters().files_damaged, 0);
+    assert!(names(&path).iter().any(|name| name == stuck), "it waits for better times");
+    std::fs::remove_dir_all(path).unwrap();
+}
+
+#[test]
+fn without_the_claim_it_is_known_where_things_are() {
+    let path = directory("safety");
+    let (mut one, mut two) = (open(&path, 1, 1 << 20), open(&path, 2, 1 << 20));
+    let _claim = one.claim().unwrap().unwrap();
+    two.put(count(7, 3));
+    assert_eq!(two.safety(), Safety::Disk);
+    std::fs::remove_dir_all(&path).unwrap();
+    two.put(count(8, 1));
+    assert_eq!(two.safety(), Safety::Memory);
+    assert!(two.claim().is_err(), "a spool that cannot be listed is not an empty one");
 }

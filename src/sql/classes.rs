@@ -146,5 +146,5 @@ pub(super) fn wide_space(c: char) -> bool {
 /// Looks like a quote and is none: typographic and full-width marks. Some database or driver may still fold it into one,
 /// and whoever wrote it meant a literal.
 pub(super) fn quote_like(c: char) -> bool {
-    matches!(c, '\u{2018}'..='\u{201f}' | '\u{2032}' | '\u{2033}' | '\u{ff02}' | '\u{ff07}' | '\u{ff40}' | '\u{2b9}'..='\u{2bc}')
+    matches!(c, '\u{ab}' | '\u{b4}' | '\u{bb}' | '\u{2018}'..='\u{201f}' | '\u{2039}' | '\u{203a}' | '\u{300c}'..='\u{300f}' | '\u{2032}' | '\u{2033}' | '\u{ff02}' | '\u{ff07}' | '\u{ff40}' | '\u{2b9}'..='\u{2bc}')
 }

@@ -11,6 +11,21 @@ pub(super) const OBJECT: u8 = 4;
 /// Stands between CREATE and the object: UNIQUE, IF NOT EXISTS, ...
 pub(super) const MODIFIER: u8 = 8;
 
+/// A table that any byte can index.
+#[allow(
+    clippy::indexing_slicing,
+    reason = "runs at compile time: an index out of range would not compile"
+)]
+const fn padded<T: Copy>(values: &[T], rest: T) -> [T; 256] {
+    let mut all = [rest; 256];
+    let mut i = 0;
+    while i < values.len() {
+        all[i] = values[i];
+        i += 1;
+    }
+    all
+}
+
 macro_rules! keywords {
     ($($name:ident = $text:literal, $flags:expr;)*) => {
         /// A word of the list below; [`Kw::None`] is any other word.
@@ -19,8 +34,8 @@ macro_rules! keywords {
         pub(super) enum Kw { None, $($name),* }
 
         const TEXTS: &[&str] = &["", $($text),*];
-        const FLAGS: &[u8] = &[0, $($flags),*];
-        const BY_CODE: &[Kw] = &[Kw::None, $(Kw::$name),*];
+        static FLAGS: [u8; 256] = padded(&[0, $($flags),*], 0);
+        static BY_CODE: [Kw; 256] = padded(&[Kw::None, $(Kw::$name),*], Kw::None);
     };
 }
 
@@ -277,8 +292,12 @@ keywords! {
 impl Kw {
     /// The flags of this word.
     #[inline]
+    #[allow(
+        clippy::indexing_slicing,
+        reason = "the discriminant is a u8, the table has 256 places"
+    )]
     pub(super) fn flags(self) -> u8 {
-        FLAGS.get(self as usize).copied().unwrap_or(0)
+        FLAGS[usize::from(self as u8)]
     }
 
     /// Whether the word has one of `flags`.
@@ -289,8 +308,9 @@ impl Kw {
 
     /// The word with this number, as tokens keep it.
     #[inline]
+    #[allow(clippy::indexing_slicing, reason = "a u8 cannot exceed a table of 256")]
     pub(super) fn from_code(code: u8) -> Kw {
-        BY_CODE.get(usize::from(code)).copied().unwrap_or(Kw::None)
+        BY_CODE[usize::from(code)]
     }
 }
 
@@ -302,16 +322,24 @@ const LONGEST: usize = 14;
 /// byte no word contains, so two words are equal exactly when their keys are.
 #[inline]
 fn key(bytes: &[u8], start: usize, len: usize) -> (u64, u64) {
+    match bytes.get(start..).and_then(<[u8]>::first_chunk::<16>) {
+        Some(chunk) => halves(chunk, len),
+        None => key_at_end(bytes, start, len),
+    }
+}
+
+/// The same where fewer than 16 bytes are left.
+#[cold]
+fn key_at_end(bytes: &[u8], start: usize, len: usize) -> (u64, u64) {
     let mut window = [0; 16];
-    let chunk = match bytes.get(start..).and_then(<[u8]>::first_chunk::<16>) {
-        Some(chunk) => chunk,
-        None => {
-            for (to, from) in window.iter_mut().zip(bytes.iter().skip(start)) {
-                *to = *from;
-            }
-            &window
-        }
-    };
+    for (to, from) in window.iter_mut().zip(bytes.iter().skip(start)) {
+        *to = *from;
+    }
+    halves(&window, len)
+}
+
+#[inline]
+fn halves(chunk: &[u8; 16], len: usize) -> (u64, u64) {
     let both = u128::from_le_bytes(*chunk) | u128::from_le_bytes([0x20; 16]);
     #[allow(clippy::cast_possible_truncation, reason = "the halves are what is wanted")]
     let (low, high) = (both as u64, (both >> 64) as u64);

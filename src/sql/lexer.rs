@@ -59,7 +59,7 @@ impl Doubts {
 pub(super) struct Lexer<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) dialect: Dialect,
-    pub(super) tokens: &'a mut Vec<Token>,
+    pub(super) tokens: Vec<Token>,
     pub(super) doubts: Doubts,
     /// SPACE and GAP flags of the next token.
     pub(super) gap: u8,
@@ -81,7 +81,7 @@ pub(super) fn lex(
     let mut lexer = Lexer {
         bytes,
         dialect,
-        tokens,
+        tokens: std::mem::take(tokens),
         doubts: Doubts::NONE,
         gap: 0,
         executable: 0,
@@ -92,6 +92,7 @@ pub(super) fn lex(
     while let Some(&byte) = bytes.get(position) {
         position = lexer.step(position, byte);
     }
+    *tokens = lexer.tokens;
     lexer.doubts
 }
 
@@ -290,30 +291,35 @@ impl Lexer<'_> {
     }
 
     fn word(&mut self, i: usize) -> usize {
-        let end = self.word_end(i + 1);
-        let next = self.at(end);
+        let mut end = skip_while(self.bytes, i + 1, in_word);
+        let mut next = self.at(end);
+        let mut raw = 0;
+        if next >= 0x80 || next == b'#' {
+            end = self.word_end(end);
+            next = self.at(end);
+            raw = self.wide(i, end);
+        }
         if matches!(next, b'\'' | b'"' | b'&') {
             if let Some(end) = self.prefixed(i, end, next) {
                 return end;
             }
-        } else if next == b'-' || end - i >= 32 {
-            if let Some(end) = self.uuid(i) {
-                self.push(Kind::Number, 0, 0, i, end);
-                return end;
-            }
+        } else if (next == b'-' || end - i >= 32)
+            && let Some(end) = self.uuid(i)
+        {
+            self.push(Kind::Number, 0, 0, i, end);
+            return end;
         }
-        self.push_word(i, end);
+        self.push_word(i, end, raw);
         end
     }
 
     /// A bare word, with the check that it does not touch a string.
     #[inline]
-    pub(super) fn push_word(&mut self, start: usize, end: usize) {
+    pub(super) fn push_word(&mut self, start: usize, end: usize, raw: u8) {
         let keyword = lookup(self.bytes, start, end - start);
         if self.gap == 0 {
             self.glue(keyword);
         }
-        let raw = self.wide(start, end);
         self.push(Kind::Word, keyword as u8, raw, start, end);
     }
 
@@ -345,13 +351,18 @@ impl Lexer<'_> {
     }
 
     /// Notes whether what is read as one thing holds a quote, when there is an escape before it. `outside` is the quote
-    /// around it, or 0.
+    /// around it, or 0. A quote behind a backslash does not count: in the other reading both would be outside of literals,
+    /// where no statement has a backslash.
     #[inline]
     pub(super) fn swallow(&mut self, start: usize, end: usize, outside: u8) {
-        if self.doubts.escape < NOWHERE {
+        if self.doubts.escape < offset(start) {
             let held = self.bytes.get(start..end).unwrap_or_default();
-            self.doubts.swallowed |=
-                held.iter().any(|&b| b != outside && matches!(b, b'\'' | b'"'));
+            let mut previous = 0;
+            self.doubts.swallowed |= held.iter().any(|&byte| {
+                let quote = byte != outside && previous != b'\\' && matches!(byte, b'\'' | b'"');
+                previous = byte;
+                quote
+            });
         }
     }
 

@@ -1,6 +1,6 @@
 //! SQL statements made safe to keep: sanitised text, low-cardinality names, fingerprints. Pure.
 //!
-//! One pass of a [lexer](lexer), one of [verdicts](verdict), and from what these leave the text, the summary, the metric's
+//! One pass of a lexer, one of verdicts, and from what these leave the text, the summary, the metric's
 //! name and the fingerprint. Nothing here fails: every byte string has an answer, and the worst answer is `?`.
 //! The semantics, as users see them, are in `docs/sql.md`.
 #![forbid(unsafe_code)]

@@ -13,11 +13,11 @@ impl Lexer<'_> {
             self.push_number(i, end);
             return end;
         }
-        if next == b'-' || is_hex(next) {
-            if let Some(end) = self.uuid(i) {
-                self.push_number(i, end);
-                return end;
-            }
+        if (next == b'-' || is_hex(next))
+            && let Some(end) = self.uuid(i)
+        {
+            self.push_number(i, end);
+            return end;
         }
         self.number(i)
     }
@@ -83,7 +83,8 @@ impl Lexer<'_> {
         let continues = in_word(next) || next >= 0x80 && wide_in_word(char_at(self.bytes, k).0);
         let headed = headed && dashes > 1 && decimal;
         if digits < 32 || continues {
-            return headed.then_some(k);
+            // Letters that are no hexadecimal digits are still a part of it.
+            return headed.then(|| if continues { self.word_end(k) } else { k });
         }
         if dashes == 0 && !decimal {
             return None;

@@ -108,7 +108,8 @@ impl Lexer<'_> {
         }
         if wide_in_word(c) {
             let end = self.word_end(i);
-            self.push_word(i, end);
+            let raw = self.wide(i, end);
+            self.push_word(i, end, raw);
             return end;
         }
         self.push(Kind::Operator, 0, RAW, i, i + len);

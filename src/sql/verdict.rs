@@ -5,7 +5,7 @@
 
 use super::dialect::Dialect;
 use super::doublequote::{self, Frames};
-use super::keywords::{Kw, RESERVED, VERB};
+use super::keywords::{Kw, OBJECT, RESERVED, VERB};
 use super::lexer::{Doubts, NOWHERE};
 use super::token::{Fate, GAP, Kind, OPEN, SPACE, Token};
 
@@ -37,17 +37,22 @@ pub(super) fn judge(
         return;
     }
     cut(tokens, cut_position(dialect, truncated, doubts));
-    let names = doubts.first_double < NOWHERE && doublequote::are_names(tokens);
+    let doubles = doubts.first_double < NOWHERE;
+    let names = doubles && doublequote::are_names(tokens);
     Judge {
         sql,
         dialect,
         rules,
         tokens,
         frames: Frames::new(names, matches!(dialect, Dialect::Postgres | Dialect::Oracle)),
+        doubles,
         verb: Kw::None,
+        accounts: false,
         setting: false,
         copying: false,
         definition: false,
+        call: Call::None,
+        block: false,
         row_end: 0,
     }
     .run();
@@ -117,12 +122,27 @@ fn cut(tokens: &mut Vec<Token>, position: u32) {
     }
 }
 
+/// T-SQL's procedures take bare words for strings: `EXEC sp_addlogin bob, secret`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    None,
+    /// The procedure's name, or more of it, comes next.
+    Name,
+    /// The name may be over.
+    Named,
+    Arguments,
+}
+
 pub(super) struct Judge<'a> {
     pub(super) sql: &'a [u8],
     pub(super) dialect: Dialect,
     pub(super) rules: Rules,
     pub(super) tokens: &'a mut Vec<Token>,
     pub(super) frames: Frames,
+    /// There are names in double quotes, so that the frames matter.
+    pub(super) doubles: bool,
+    /// The statement may name credentials.
+    pub(super) accounts: bool,
     /// The statement's first word.
     pub(super) verb: Kw,
     /// Right of the sign in `SET name = value`.
@@ -131,6 +151,10 @@ pub(super) struct Judge<'a> {
     pub(super) copying: bool,
     /// In the definition of a table or the like, where `password` is a column.
     pub(super) definition: bool,
+    /// Where in `EXEC procedure arguments` it is.
+    pub(super) call: Call,
+    /// Statements inside of a block may begin with any word.
+    pub(super) block: bool,
     /// The end of a VALUES row that is being shown.
     pub(super) row_end: usize,
 }
@@ -195,10 +219,18 @@ impl Judge<'_> {
             self.set(i, Fate::Mask);
         }
         if self.verb == Kw::None {
-            self.begin(i, word, token);
+            if !self.begin(i, word) {
+                return i;
+            }
+        } else if self.call != Call::None {
+            self.argument(i, word, previous);
+        } else if self.accounts {
+            self.credential(i, token);
         }
         if word == Kw::None {
-            self.frames.name(previous);
+            if self.doubles {
+                self.frames.name(previous);
+            }
             return i + 1;
         }
         match word {
@@ -235,27 +267,101 @@ impl Judge<'_> {
             Kw::Values | Kw::Value if self.rules.collapse_rows => self.collapse_rows(i),
             _ => {}
         }
-        self.frames.keyword(word, previous, before, next, self.verb);
+        if self.doubles {
+            self.frames.keyword(word, previous, before, next, self.verb);
+        }
         i + 1
     }
 
-    /// The first word of a statement.
-    fn begin(&mut self, i: usize, word: Kw, token: Token) {
+    /// The first word of a statement; false when it is masked with all that follows.
+    fn begin(&mut self, i: usize, word: Kw) -> bool {
+        if i > 0 && !word.is(VERB) && !self.block {
+            // Behind a semicolon, what begins with no verb is no statement: the data of a COPY, or the rest of a literal.
+            self.mask_rest(i);
+            return false;
+        }
         // A word that is no verb begins something too, or the next verb in it would be taken for the statement's.
         self.verb = if word == Kw::None { Kw::Case } else { word };
-        if word == Kw::Pragma {
-            // PRAGMA key(secret): SQLCipher's keys
-            let name = self.get(i + 1).bytes(self.sql);
-            let tail = name.len().saturating_sub(3);
-            if name.get(tail..).is_some_and(|tail| tail.eq_ignore_ascii_case(b"key"))
-                && token.kind == Kind::Word
-            {
-                let value = if self.get(i + 2).kind == Kind::Operator { i + 3 } else { i + 2 };
-                if self.get(value).is_punct(b'(') {
-                    self.mask_rest(value + 1)
-                } else {
-                    self.mask_rest(value)
+        self.accounts = matches!(
+            word,
+            Kw::Attach
+                | Kw::Copy
+                | Kw::Create
+                | Kw::Alter
+                | Kw::Open
+                | Kw::Backup
+                | Kw::Restore
+                | Kw::Load
+                | Kw::Export
+                | Kw::Import
+        );
+        match word {
+            Kw::Begin
+            | Kw::Create
+            | Kw::Alter
+            | Kw::Declare
+            | Kw::If
+            | Kw::While
+            | Kw::Do
+            | Kw::Case => self.block = true,
+            Kw::Exec | Kw::Execute => self.call = Call::Name,
+            Kw::Pragma => {
+                // PRAGMA key(secret): SQLCipher's keys
+                let name = self.get(i + 1).bytes(self.sql);
+                let tail = name.len().saturating_sub(3);
+                if name.get(tail..).is_some_and(|tail| tail.eq_ignore_ascii_case(b"key")) {
+                    let sign = self.get(i + 2);
+                    let signed = sign.kind == Kind::Operator || sign.is_punct(b'(');
+                    self.mask_rest(if signed { i + 3 } else { i + 2 });
                 }
+            }
+            _ => {}
+        }
+        true
+    }
+
+    /// A word in a procedure's call.
+    fn argument(&mut self, i: usize, word: Kw, previous: Token) {
+        let parameter = previous.is_operator(b'@') && self.get(i).touches(&previous);
+        match (self.call, word) {
+            // @name, where the dialect does not know it
+            _ if parameter => {}
+            (Call::Name, _) => self.call = Call::Named,
+            (_, Kw::Null | Kw::Default) => {}
+            // Without semicolons, the next statement.
+            (_, word) if word.is(VERB) => self.call = Call::None,
+            _ => {
+                self.call = Call::Arguments;
+                self.set(i, Fate::Mask);
+            }
+        }
+    }
+
+    /// `SECRET_KEY x`, without quotes, in a statement about anything but rows.
+    fn credential(&mut self, i: usize, token: Token) {
+        if self.definition {
+            return;
+        }
+        let begins = |part: &[u8], word: &[u8]| {
+            part.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word))
+        };
+        let secret = token.bytes(self.sql).split(|&b| b == b'_').any(|part| {
+            let tail = part.get(part.len().saturating_sub(3)..).unwrap_or_default();
+            tail.eq_ignore_ascii_case(b"key")
+                || [&b"secret"[..], b"token", b"passw", b"credential"]
+                    .iter()
+                    .any(|word| begins(part, word))
+        });
+        if !secret {
+            return;
+        }
+        let value = if self.get(i + 1).is_operator(b'=') { i + 2 } else { i + 1 };
+        let next = self.get(value);
+        if next.is_name() && !next.word().is(RESERVED | OBJECT) {
+            self.set(value, Fate::Mask);
+            if let Some(token) = self.tokens.get_mut(value) {
+                // Nothing else may show it again.
+                token.kind = Kind::Text;
             }
         }
     }
@@ -290,7 +396,11 @@ impl Judge<'_> {
         let after = self.get(i + 2);
         // 128 characters is the longest name any database has; a character is at most two bytes in nearly all of them.
         let long = token.len() > 258;
-        if long || self.setting || !self.frames.keeps(token, previous, next, after) {
+        let argument = matches!(self.call, Call::Named | Call::Arguments);
+        if self.call == Call::Name {
+            self.call = Call::Named;
+        }
+        if long || self.setting || argument || !self.frames.keeps(token, previous, next, after) {
             self.set(i, Fate::Mask);
         }
         self.frames.name(previous);
@@ -298,6 +408,7 @@ impl Judge<'_> {
 
     fn punct(&mut self, i: usize, token: Token, previous: Token, next: Token) {
         match token.code {
+            b'.' if self.call == Call::Named => self.call = Call::Name,
             b'(' => {
                 self.setting = false;
                 self.frames.open(previous, next);
@@ -314,6 +425,7 @@ impl Judge<'_> {
                 self.copying = false;
                 self.setting = false;
                 self.definition = false;
+                self.call = Call::None;
                 self.frames.statement();
             }
             b'[' if next.is_punct(b'[') && next.touches(&token) => {

@@ -1,12 +1,15 @@
 //! A directory held open, and files in it by name: nothing is ever reached through a link that
 //! somebody else could have planted.
 
+use super::fork::PerProcess;
+use std::collections::HashSet;
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 /// An open directory.
 #[derive(Debug)]
@@ -87,17 +90,34 @@ impl Dir {
     /// Puts a file in place so that a reader sees all of it or nothing, and so that it outlives
     /// the machine: temporary name, fsync, rename, fsync of the directory.
     pub fn write_durably(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.write(name, bytes, true)?;
+        self.sync()
+    }
+
+    /// Puts a file in place so that a reader sees all of it or nothing. It outlives the process;
+    /// with `synced`, and a [`Dir::sync`] after it, the machine.
+    pub fn write(&self, name: &str, bytes: &[u8], synced: bool) -> io::Result<()> {
         let temporary = format!(".{name}.{}.tmp", super::host::process_id());
         let c_temporary = c_string(temporary.as_bytes())?;
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC;
         let mut file = File::from(self.open_at(&c_temporary, flags, 0o600)?);
-        let written = file.write_all(bytes).and_then(|()| file.sync_all());
+        let written =
+            file.write_all(bytes).and_then(|()| if synced { file.sync_all() } else { Ok(()) });
         drop(file);
         written.and_then(|()| self.rename(&temporary, name)).inspect_err(|_| {
             let _ = self.remove(&temporary);
-        })?;
+        })
+    }
+
+    /// Makes names that were given and taken outlive the machine.
+    pub fn sync(&self) -> io::Result<()> {
         // SAFETY: the descriptor is open.
         check(unsafe { libc::fsync(self.0.as_raw_fd()) })
+    }
+
+    /// Another handle to the same directory.
+    pub fn duplicate(&self) -> io::Result<Dir> {
+        self.0.try_clone().map(Dir)
     }
 
     /// Renames a file within the directory, over any that has the new name.
@@ -146,26 +166,58 @@ impl Dir {
     }
 
     fn regular_size(&self, name: &std::ffi::CStr) -> Option<u64> {
+        let stat = self.stat(name)?;
+        (stat.st_mode & libc::S_IFMT == libc::S_IFREG)
+            .then(|| u64::try_from(stat.st_size).unwrap_or(0))
+    }
+
+    /// Opens a file, made if it is not there, and locks it; `None` while somebody else has it
+    /// locked, in this process or in another. The lock goes with the process, however it ends.
+    ///
+    /// A record lock, not `flock`: a forked child does not share it, so it is free as soon as its
+    /// owner is dead, whatever children live on. Such a lock is lost when its process closes any
+    /// descriptor of the file, so files that are locked here must be opened nowhere else.
+    pub fn try_lock(&self, name: &str) -> io::Result<Option<Lock>> {
+        let c_name = c_string(name.as_bytes())?;
+        let locked = LOCKED.get(|_, _| Mutex::default());
+        let mut locked = locked.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.stat(&c_name).is_some_and(|stat| locked.contains(&identity(&stat))) {
+            return Ok(None);
+        }
+        let file = self.open_at(&c_name, libc::O_RDWR | libc::O_CREAT, 0o600)?;
+        // SAFETY: an all-zero lock is a valid value: from the start, without end.
+        let mut whole = unsafe { std::mem::zeroed::<libc::flock>() };
+        whole.l_type = libc::F_WRLCK as libc::c_short;
+        whole.l_whence = libc::SEEK_SET as libc::c_short;
+        // SAFETY: the descriptor is open, the lock readable.
+        let taken = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &raw const whole) };
+        if taken != 0 {
+            let error = io::Error::last_os_error();
+            return match error.raw_os_error() {
+                Some(libc::EAGAIN | libc::EACCES) => Ok(None),
+                _ => Err(error),
+            };
+        }
+        // SAFETY: an all-zero stat is a valid value to be filled in.
+        let mut stat = unsafe { std::mem::zeroed::<libc::stat>() };
+        // SAFETY: the descriptor is open and `stat` writable.
+        check(unsafe { libc::fstat(file.as_raw_fd(), &raw mut stat) })?;
+        // Removed, or replaced, between opening and locking: what we hold is not what the name says.
+        if self.stat(&c_name).map(|now| identity(&now)) != Some(identity(&stat)) {
+            return Ok(None);
+        }
+        locked.insert(identity(&stat));
+        Ok(Some(Lock { file: std::mem::ManuallyDrop::new(file), identity: identity(&stat) }))
+    }
+
+    fn stat(&self, name: &std::ffi::CStr) -> Option<libc::stat> {
         // SAFETY: an all-zero stat is a valid value to be filled in.
         let mut stat = unsafe { std::mem::zeroed::<libc::stat>() };
         let fd = self.0.as_raw_fd();
         // SAFETY: the descriptor is open, the name NUL-terminated, `stat` writable.
         let failed =
             unsafe { libc::fstatat(fd, name.as_ptr(), &raw mut stat, libc::AT_SYMLINK_NOFOLLOW) };
-        (failed == 0 && stat.st_mode & libc::S_IFMT == libc::S_IFREG)
-            .then(|| u64::try_from(stat.st_size).unwrap_or(0))
-    }
-
-    /// Takes the lock file `name`, or says that another process has it. Gone with the process.
-    pub fn try_lock(&self, name: &str) -> io::Result<Option<Lock>> {
-        let flags = libc::O_RDWR | libc::O_CREAT;
-        let file = self.open_at(&c_string(name.as_bytes())?, flags, 0o600)?;
-        // SAFETY: the descriptor is open.
-        match check(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }) {
-            Ok(()) => Ok(Some(Lock(file))),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(error),
-        }
+        (failed == 0).then_some(stat)
     }
 
     fn open_at(&self, name: &std::ffi::CStr, flags: i32, mode: u32) -> io::Result<OwnedFd> {
@@ -175,17 +227,49 @@ impl Dir {
     }
 }
 
-/// A lock held until this is dropped. A forked child shares it until it closes its copy, so it is
-/// only ever held across work that cannot fork.
+/// Device and inode.
+type Identity = (u64, u64);
+
+fn identity(stat: &libc::stat) -> Identity {
+    (stat.st_dev, stat.st_ino)
+}
+
+/// What this process has locked: record locks do not keep a process from itself.
+static LOCKED: PerProcess<Mutex<HashSet<Identity>>> = PerProcess::new();
+
+/// An open, locked file. The lock ends when this is dropped.
 #[derive(Debug)]
-pub struct Lock(#[allow(dead_code)] OwnedFd);
+pub struct Lock {
+    file: std::mem::ManuallyDrop<OwnedFd>,
+    identity: Identity,
+}
+
+impl Lock {
+    /// The file's size in bytes.
+    pub fn size(&self) -> io::Result<u64> {
+        // SAFETY: an all-zero stat is a valid value to be filled in.
+        let mut stat = unsafe { std::mem::zeroed::<libc::stat>() };
+        // SAFETY: the descriptor is open and `stat` writable.
+        check(unsafe { libc::fstat(self.file.as_raw_fd(), &raw mut stat) })?;
+        Ok(u64::try_from(stat.st_size).unwrap_or(0))
+    }
+}
+
+impl AsFd for Lock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Explicitly: a child forked meanwhile has a copy of the descriptor, and closing ours
-        // alone would leave the lock with it.
-        // SAFETY: the descriptor is open until after this.
-        unsafe { libc::flock(self.0.as_raw_fd(), libc::LOCK_UN) };
+        let locked = LOCKED.get(|_, _| Mutex::default());
+        let mut locked = locked.lock().unwrap_or_else(PoisonError::into_inner);
+        locked.remove(&self.identity);
+        // Closed under the table's lock: closing ends a lock that another thread of this process
+        // could have taken in between.
+        // SAFETY: dropped here only, and not used again.
+        unsafe { std::mem::ManuallyDrop::drop(&mut self.file) };
     }
 }
 

@@ -1,19 +1,73 @@
-//! Memory from the system, zeroed and page-aligned.
+//! Memory from the system, page-aligned, never given back.
 
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 
-/// Maps `len` zeroed bytes that are never given back. `None` when the system has none.
-pub fn map_forever(len: usize) -> Option<NonNull<u8>> {
-    // SAFETY: an anonymous private mapping at an address of the kernel's choice touches no other.
-    let address = unsafe {
-        libc::mmap(
-            std::ptr::null_mut(),
-            len,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-            -1,
-            0,
-        )
-    };
-    if address == libc::MAP_FAILED { None } else { NonNull::new(address.cast()) }
+/// Pages that stay mapped for the life of the process, whatever lies behind them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// The first byte.
+    pub start: NonNull<u8>,
+    /// How many bytes: a multiple of the page size.
+    pub len: usize,
+}
+
+// SAFETY: an address range; what is in it is its users' affair.
+unsafe impl Send for Region {}
+// SAFETY: as above.
+unsafe impl Sync for Region {}
+
+/// Maps `len` zeroed bytes. `None` when the system has none.
+pub fn reserve(len: usize) -> Option<Region> {
+    map(std::ptr::null_mut(), len, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0).ok()
+}
+
+/// Puts `len` bytes of a file, from `offset` on, behind a region of that length, shared with the
+/// file: what is written there outlives the process. The file must have the bytes
+/// ([`allocate`]), and keep them: a shortened file is a SIGBUS.
+///
+/// # Safety
+/// Nobody uses what was in the region before.
+pub unsafe fn share(region: Region, file: BorrowedFd<'_>, offset: u64) -> io::Result<()> {
+    let flags = libc::MAP_SHARED | libc::MAP_FIXED;
+    map(region.start.as_ptr().cast(), region.len, flags, file.as_raw_fd(), offset).map(|_| ())
+}
+
+/// Puts zeroed memory of this process alone behind a region.
+///
+/// # Safety
+/// Nobody uses what was in the region before.
+pub unsafe fn unshare(region: Region) -> io::Result<()> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+    map(region.start.as_ptr().cast(), region.len, flags, -1, 0).map(|_| ())
+}
+
+fn map(
+    at: *mut libc::c_void,
+    len: usize,
+    flags: libc::c_int,
+    fd: libc::c_int,
+    offset: u64,
+) -> io::Result<Region> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let offset = libc::off_t::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: at an address of the kernel's choice, or, by the callers' promise, over a region
+    // that is ours and that nobody uses.
+    let address = unsafe { libc::mmap(at, len, protection, flags, fd, offset) };
+    match NonNull::new(address.cast()) {
+        Some(start) if address != libc::MAP_FAILED => Ok(Region { start, len }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Makes sure that a file has the bytes from `offset` on: a full disk is an error here, not a
+/// signal later.
+pub fn allocate(file: BorrowedFd<'_>, offset: u64, len: u64) -> io::Result<()> {
+    let convert = |n| libc::off_t::try_from(n).map_err(|_| io::ErrorKind::InvalidInput);
+    // SAFETY: the descriptor is open.
+    match unsafe { libc::posix_fallocate(file.as_raw_fd(), convert(offset)?, convert(len)?) } {
+        0 => Ok(()),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
 }

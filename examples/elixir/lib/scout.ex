@@ -51,6 +51,11 @@ defmodule Scout do
   """
   @spec start(keyword | map) :: :ok | {:off, String.t()}
   def start(options \\ []) do
+    # One at a time: two processes that start at once are to get one core.
+    :global.trans({__MODULE__, self()}, fn -> start_once(options) end, [node()])
+  end
+
+  defp start_once(options) do
     case core() || Native.off_reason() || Native.start(Json.encode_options(options)) do
       core when is_integer(core) ->
         :ok
@@ -58,7 +63,7 @@ defmodule Scout do
       {:ok, core} ->
         :persistent_term.put({__MODULE__, :core}, core)
         :persistent_term.erase({__MODULE__, :off})
-        System.at_exit(fn _status -> shutdown() end)
+        at_exit()
         event("scout.metadata", Json.encode(language: "elixir", language_version: System.version()))
         :ok
 
@@ -241,6 +246,14 @@ defmodule Scout do
   end
 
   defp core, do: :persistent_term.get({__MODULE__, :core}, nil)
+
+  # Once a node: hooks cannot be taken back.
+  defp at_exit do
+    unless :persistent_term.get({__MODULE__, :at_exit}, false) do
+      :persistent_term.put({__MODULE__, :at_exit}, true)
+      System.at_exit(fn _status -> shutdown() end)
+    end
+  end
 
   defp turn_off(reason, warn) do
     if warn and reason != off_reason(),

@@ -3,6 +3,7 @@
 import atexit
 import json
 import logging
+import os
 import platform
 import threading
 from time import monotonic
@@ -52,6 +53,16 @@ def start(**options):
     metadata = {"language": "python", "language_version": platform.python_version()}
     _spans.event("scout.metadata", json.dumps(metadata))
     return True
+
+
+def _forked():
+    """In a new child: a lock that no thread of the parent's holds."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 def off_reason():

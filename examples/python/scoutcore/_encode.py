@@ -15,6 +15,7 @@ MAX_TAGS = 128
 MAX_EVENT = 65000
 
 _U64 = (1 << 64) - 1
+_I64_MIN, _I64_MAX = -(1 << 63), (1 << 63) - 1
 _VERSION = 1 << 40
 _INLINE = 1 << 31
 _STRING, _I64, _F64, _BOOL = (kind << 32 for kind in (1, 2, 3, 4))
@@ -28,8 +29,9 @@ class _Layout:
 
     def __init__(self, kind, fixed):
         self.bits = kind << 32 | _VERSION
-        self.size = Struct("<Q" + fixed).size
-        self.packers = [Struct("<Q" + fixed + "QQ" * count).pack for count in range(MAX_TAGS + 1)]
+        self.format = "<Q" + fixed
+        self.size = Struct(self.format).size
+        self.packers = [Struct(self.format + "QQ" * count).pack for count in range(MAX_TAGS + 1)]
 
 
 _SPAN = _Layout(1, "16sQQQQQ")
@@ -38,9 +40,18 @@ _ERROR = _Layout(3, "16sQQIIII")
 _METRIC = _Layout(4, "QdQ")
 _EVENT = _Layout(5, "QII")
 
+# A span with one text, by the text's length in words: packer (it pads with zeros) and header.
+_text_spans = [None] * (MAX_STRING // 8 + 1)
+
 _PLAIN_SPAN = _SPAN.size | _SPAN.bits
-_TEXT_SPAN = _SPAN.size + 16 | _SPAN.bits | 1 << 48
-_pack_plain_span, _pack_text_span = _SPAN.packers[:2]
+_pack_plain_span = _SPAN.packers[0]
+
+
+def _text_span(words):
+    size = _SPAN.size + 16 + 8 * words
+    pack = Struct(_SPAN.format + "QQ%ds" % (8 * words)).pack
+    made = _text_spans[words] = (pack, size | _SPAN.bits | 1 << 48)
+    return made
 
 
 def span(names, trace_id, span_id, parent_id, start_ns, end_ns, operation, tags=None):
@@ -60,14 +71,11 @@ def span(names, trace_id, span_id, parent_id, start_ns, end_ns, operation, tags=
                 text = value.encode("utf-8", "replace")
                 size = len(text)
                 if size <= MAX_STRING:
-                    padding = -size & 7
-                    return (
-                        _pack_text_span(
-                            _TEXT_SPAN + size + padding, trace_id, span_id, parent_id,
-                            start_ns, end_ns, name, key | _STRING, size | _INLINE,
-                        )
-                        + text
-                        + _PADDING[padding]
+                    words = (size + 7) >> 3
+                    pack, header = _text_spans[words] or _text_span(words)
+                    return pack(
+                        header, trace_id, span_id, parent_id, start_ns, end_ns, name,
+                        key | _STRING, size | _INLINE, text,
                     )  # fmt: skip
     text = b""
     if not name:
@@ -107,59 +115,47 @@ def event(time_ns, kind, json):
 def _record(layout, fixed, text, names=None, tags=None):
     """Puts a record together. `text` is the string area so far; tags that do not fit are left
     out from the end, as the core itself does."""
-    entries = []
-    room = MAX_RECORD - layout.size - len(text)
+    entries, texts = [], [text]
+    size = layout.size + len(text)
     for key, value in _pairs(tags) if tags else ():
-        kind = type(value)
+        if value is None:
+            continue
         bits = names[key]
+        key_text = value_text = b""
         if not bits:
-            key = _bytes(key)[:MAX_STRING]
-            bits = _INLINE | len(key)
-            inline = key
-        else:
-            inline = b""
-        if kind is str or kind is bytes:
-            value = value.encode("utf-8", "replace") if kind is str else value
-            if len(value) > MAX_STRING:
-                value = value[:MAX_STRING]
+            key_text = _bytes(key)[:MAX_STRING]
+            bits = _INLINE | len(key_text)
+        kind = type(value)
+        if kind is bool:
+            bits |= _BOOL
+        elif kind is int and _I64_MIN <= value <= _I64_MAX:
+            bits |= _I64
+            value &= _U64
+        elif kind is float:
+            bits |= _F64
+            value = int.from_bytes(_f64(value), "little")
+        else:  # what is none of the types travels as its text
+            value_text = _bytes(value)
+            if len(value_text) > MAX_STRING:
+                value_text = value_text[:MAX_STRING]
                 bits |= _CUT
             bits |= _STRING
-            inline += value
-            value = _INLINE | len(value)
-        elif value is None:
-            continue
-        else:
-            more_bits, value, more = _scalar(value)
-            bits |= more_bits
-            inline += more
-        room -= 16 + len(inline)
-        if room < 0 or len(entries) == 2 * MAX_TAGS:
+            value = _INLINE | len(value_text)
+        more = 16 + len(key_text) + len(value_text)
+        if size + more > MAX_RECORD or len(entries) == 2 * MAX_TAGS:
             break
+        size += more
         entries += (bits, value)
-        text += inline
-    count = len(entries) >> 1
-    size = layout.size + 16 * count + len(text)
+        texts += (key_text, value_text)
     padding = -size & 7
+    count = len(entries) >> 1
     header = size + padding | layout.bits | count << 48
-    return layout.packers[count](header, *fixed, *entries) + text + _PADDING[padding]
+    texts.append(_PADDING[padding])
+    return layout.packers[count](header, *fixed, *entries) + b"".join(texts)
 
 
 def _pairs(tags):
     return tags.items() if hasattr(tags, "items") else tags
-
-
-def _scalar(value):
-    """A tag value that is no string: its type's bits, its 8 bytes as a number, its text."""
-    if isinstance(value, bool):
-        return _BOOL, int(value), b""
-    if isinstance(value, int) and -1 << 63 <= value < 1 << 63:
-        return _I64, value & _U64, b""
-    if isinstance(value, float):
-        return _F64, int.from_bytes(_f64(value), "little"), b""
-    text = _bytes(value)
-    cut = _CUT if len(text) > MAX_STRING else 0
-    text = text[:MAX_STRING]
-    return _STRING | cut, _INLINE | len(text), text
 
 
 def _bytes(text):

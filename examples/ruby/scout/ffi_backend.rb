@@ -22,7 +22,7 @@ module Scout
 
     # Adds the rest, once the ABI is known to be the right one.
     def self.complete(library)
-      FUNCTIONS.each_key { |name| attach(library, name) }
+      FUNCTIONS.each_key { |name| attach(library, name) unless name == :scout_abi_version }
     rescue FFI::NotFoundError => e
       raise LoadError, e.message
     end

@@ -24,7 +24,7 @@ module Scout
 
     # Adds the rest, once the ABI is known to be the right one.
     def self.complete(library)
-      FUNCTIONS.each_key { |name| attach(library, name) }
+      FUNCTIONS.each_key { |name| attach(library, name) unless name == :scout_abi_version }
     rescue Fiddle::DLError => e
       raise LoadError, e.message
     end
@@ -37,7 +37,7 @@ module Scout
       if result == :text
         library.define_singleton_method(name) { |*values| function.call(*values).to_s }
       else
-        library.define_singleton_method(name, function.method(:call))
+        library.define_singleton_method(name) { |*values| function.call(*values) }
       end
     end
 

@@ -18,6 +18,7 @@ module Scout
     VERSION = 1 << 40
     I64_RANGE = (-(1 << 63)...(1 << 63)).freeze
     PADDING = Array.new(8) { |count| ("\0" * count).b.freeze }.freeze
+    PLAIN_ENCODINGS = [Encoding::UTF_8, Encoding::BINARY, Encoding::US_ASCII].freeze
     NO_TRACE = ("\0" * 16).b.freeze
 
     # A kind of record: its bits in the header, its fixed part, and a template by tag count.
@@ -38,15 +39,35 @@ module Scout
     EVENT = Layout.new(5, 24, "Q<L<2")
 
     PLAIN_SPAN = SPAN.size | SPAN.bits
-    PLAIN_TEMPLATE = "Q<a16Q<5"
+    PLAIN_TEMPLATE = SPAN.templates[0]
+
+    # Header and template of a span with one text, by the text's length in words; `a` pads with
+    # zeros. Made at first use.
+    TEXT_SPANS = Hash.new do |spans, words|
+      size = SPAN.size + 16 + 8 * words
+      spans[words] = [size | SPAN.bits | 1 << 48, "#{SPAN.templates[1]}a#{8 * words}"].freeze
+    end
 
     module_function
 
     # A completed span; `tags` is a Hash or an Array of pairs.
     def span(names, trace_id, span_id, parent_id, start_ns, end_ns, operation, tags = nil)
       name = names[operation]
-      if name != 0 && (tags.nil? || tags.empty?)
-        return [PLAIN_SPAN, trace_id, span_id, parent_id, start_ns, end_ns, name].pack(PLAIN_TEMPLATE)
+      if name != 0
+        # The two shapes that nearly all spans have, much cheaper than the general way: no tags,
+        # and one text (a statement, a URL).
+        if tags.nil? || tags.empty?
+          return [PLAIN_SPAN, trace_id, span_id, parent_id, start_ns, end_ns, name].pack(PLAIN_TEMPLATE)
+        end
+        if tags.size == 1
+          key, value = tags.first
+          size = value.bytesize if value.instance_of?(String) && PLAIN_ENCODINGS.include?(value.encoding)
+          if size && size <= MAX_STRING && (key = names[key]) != 0
+            header, template = TEXT_SPANS[(size + 7) >> 3]
+            return [header, trace_id, span_id, parent_id, start_ns, end_ns, name,
+                    key | STRING, size | INLINE, value].pack(template)
+          end
+        end
       end
 
       text = "".b
@@ -131,10 +152,9 @@ module Scout
     # The bytes of a text, in UTF-8 if it says what else it is in; as they are if it does not.
     def bytes(value)
       value = value.to_s
-      case value.encoding
-      when Encoding::UTF_8, Encoding::US_ASCII, Encoding::BINARY then value.b
-      else value.encode(Encoding::UTF_8, invalid: :replace, undef: :replace).b
-      end
+      return value.b if PLAIN_ENCODINGS.include?(value.encoding)
+
+      value.encode(Encoding::UTF_8, invalid: :replace, undef: :replace).b
     end
   end
 end

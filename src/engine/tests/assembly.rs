@@ -224,6 +224,19 @@ fn jobs() {
 }
 
 #[test]
+fn a_recorded_exception_marks_its_request_even_when_it_comes_first() {
+    let mut feed = feed();
+    feed.error(1, "KeyError", "x", &[]).span(&span(1, 1, 0, 0, 2 * SECOND, "Controller/a"));
+    feed.span(&span(2, 1, 0, 0, 2 * SECOND, "Controller/a"));
+    feed.error(3, "KeyError", "x", &[]).span(&span(3, 1, 0, 0, 2 * SECOND, "Job/a"));
+    let period = feed.close();
+    assert_eq!(metric(&period, "", "Errors", "Controller/a").count, 1);
+    assert_eq!(period.jobs.values().next().unwrap().errors, 1);
+    let scopes: Vec<_> = period.errors.problems().iter().map(|error| &*error.scope).collect();
+    assert_eq!(scopes, ["Controller/a", "Job/a"]);
+}
+
+#[test]
 fn renumbering_operations_in_the_middle_changes_nothing() {
     let config = EngineConfig { max_operations: 0, ..EngineConfig::default() };
     let mut feed = Feed::new(config);

@@ -64,7 +64,7 @@ impl Legend {
             line.push(Style::Dim, &format!(" {}", percent(layer.seconds, whole)));
         }
         let rest: f64 = layers.iter().skip(named).map(|layer| layer.seconds).sum();
-        if rest >= whole * MIN_SHARE && rest > 0.0 {
+        if rest >= whole * 2.0 * MIN_SHARE && rest > 0.0 {
             line.push(Style::Dim, &format!("  other {}", percent(rest, whole)));
         }
         line

@@ -1,0 +1,67 @@
+//! Recovering what dead processes of this application left in their segment files.
+
+use super::instance::Core;
+use super::log::Level;
+use crate::engine::{Engine, EngineConfig};
+use crate::recorder::{SUFFIX, SegmentFile, clock};
+use crate::spool::Safety;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+/// Looks for files whose owner is dead, and brings what is in them into the spool: each record
+/// once, whenever this process dies in between, and whoever else tries at the same time.
+pub(super) fn recover(core: &Core) {
+    let Some(dir) = &core.files else { return };
+    for (name, _) in dir.files().into_iter().flatten() {
+        if !name.ends_with(SUFFIX) {
+            continue;
+        }
+        match dir.duplicate().and_then(|dir| SegmentFile::adopt(dir, name.clone())) {
+            Ok(Some(file)) => recover_file(core, &file),
+            // Its owner lives (it may be this core itself), or another process is at it.
+            Ok(None) => {}
+            Err(error) => core.log.add(Level::Warn, || format!("{name}: {error}")),
+        }
+    }
+}
+
+fn recover_file(core: &Core, file: &SegmentFile) {
+    let committed = file.committed();
+    let spool = || core.spool.lock().unwrap_or_else(PoisonError::into_inner);
+    spool().resolve(file.signature(), committed);
+
+    // An engine of its own: the ids of names and requests are the dead process's, and its requests
+    // get no more spans. They count in their own minutes, however long ago.
+    let config = EngineConfig { max_skew: u64::MAX, ..core.setup.engine_config() };
+    let now = clock::now();
+    let mut engine = Engine::new(config, [core.random(), core.random()], now);
+    let found = file.recover(|record, names| engine.ingest(record, names, now));
+    let periods = engine.close_all(now);
+
+    let number = committed.saturating_add(1);
+    let prepared = spool().prepare(periods, file.signature(), number, true);
+    if prepared.safety() == Safety::Memory {
+        // No disk to put it on: it is safer where it is. The next look tries again.
+        spool().resolve(file.signature(), committed);
+        file.let_go();
+        return;
+    }
+    file.commit_recovery(number);
+    spool().publish(prepared);
+    core.recovered.files.fetch_add(1, Ordering::Relaxed);
+    core.recovered.records.fetch_add(found.records, Ordering::Relaxed);
+    core.recovered.damaged.fetch_add(found.damaged, Ordering::Relaxed);
+    if found.damaged > 0 {
+        core.log.add(Level::Error, || {
+            format!("{}: {} segments are damaged", file.signature(), found.damaged)
+        });
+        file.set_aside();
+    } else {
+        file.discard();
+    }
+    if found.records > 0 {
+        core.log.add(Level::Info, || {
+            format!("recovered {} records of a process that ended without flush", found.records)
+        });
+    }
+}

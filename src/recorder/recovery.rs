@@ -1,0 +1,89 @@
+//! What a dead process left in its segment file.
+
+use super::arena::SegmentFile;
+use super::drain::each_record;
+use super::segment::{Purpose, Segment};
+use crate::model::NameId;
+use crate::record::{Names, Record};
+
+/// The names of a dead process, under its ids.
+#[derive(Debug, Default)]
+pub struct RecoveredNames(Vec<String>);
+
+impl Names for RecoveredNames {
+    fn name(&self, id: NameId) -> Option<&str> {
+        match id.0.checked_sub(1) {
+            None => Some(""),
+            Some(at) => self.0.get(at as usize).map(String::as_str),
+        }
+    }
+}
+
+/// What a recovery found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Records handed on.
+    pub records: u64,
+    /// Segments that could be read in part only.
+    pub damaged: u64,
+}
+
+impl SegmentFile {
+    /// Hands on every record that the last checkpoint does not cover.
+    pub fn recover(&self, mut each: impl FnMut(&Record<'_>, &RecoveredNames)) -> Recovered {
+        let committed = self.committed();
+        let segments = self.segments();
+        let mut found = Recovered::default();
+        let mut names = RecoveredNames::default();
+        let of = |purpose| segments.iter().filter(move |segment| segment.purpose() == purpose);
+        for segment in of(Purpose::Names) {
+            found.damaged += u64::from(!each_record(bytes(*segment, 0), |record, _| {
+                if let Record::Name(name) = record {
+                    define(&mut names, name.id, name.text);
+                }
+            }));
+        }
+        for segment in of(Purpose::Records).chain(of(Purpose::Carried)) {
+            if !segment.counts(committed) {
+                continue;
+            }
+            let rest = bytes(*segment, segment.covered(committed));
+            found.damaged += u64::from(!each_record(rest, |record, _| {
+                found.records += 1;
+                each(record, &names);
+            }));
+        }
+        found
+    }
+
+    /// Commits that everything recovered is safe elsewhere.
+    pub fn commit_recovery(&self, number: u32) {
+        for segment in self.segments() {
+            // All of it, whatever the published mark says.
+            segment.cover(number, u32::MAX);
+            if !segment.counts(number.saturating_sub(1)) {
+                // Was being made when the process died: it never counted.
+                segment.bear(u32::MAX);
+            }
+        }
+        self.commit(number);
+    }
+}
+
+fn bytes(segment: Segment, start: u32) -> &'static [u8] {
+    // SAFETY: the file is locked by us and its process dead: nobody writes; segments are not reset
+    // before the file is let go of, after the recovery.
+    unsafe { segment.published_from(start) }
+}
+
+fn define(names: &mut RecoveredNames, id: NameId, text: &[u8]) {
+    let Some(at) = id.0.checked_sub(1).map(|at| at as usize) else { return };
+    if at < super::NAMES {
+        if names.0.len() <= at {
+            names.0.resize(at + 1, String::new());
+        }
+        if let Some(place) = names.0.get_mut(at) {
+            *place = String::from_utf8_lossy(text).into_owned();
+        }
+    }
+}
