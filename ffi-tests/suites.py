@@ -69,7 +69,10 @@ def c(report):
     report.test("c/header-as-c++", ["gcc", "-x", "c++", "-std=c++11", *alone])
     linked = _linked(report)
     programs = {
-        "harness": ["harness.c", "check.c", "misuse.c", "record.c", "process.c"],
+        "harness": [
+            "harness.c", "check.c", "misuse.c", "record.c", "batches.c", "threads.c", "cores.c",
+            "forks.c", "signals.c", "faults.c",
+        ],
         "unload": ["unload.c"],
     }
     for name, sources in programs.items():
@@ -177,4 +180,20 @@ def same_payload(report):
     report.test("scenario/same-payload", [sys.executable, _here("compare.py"), *folders])
 
 
-ALL = {"c": c, "python": python, "ruby": ruby, "elixir": elixir, "scenario": same_payload}
+def delivery(report):
+    """Deliveries to a real receiver on a socket."""
+    if not shutil.which("openssl"):
+        return report.missing("delivery", "openssl")
+    contract = [sys.executable, _here("delivery", "contract.py")]
+    for test in _lines([*contract, "--list"], report):
+        report.test("delivery/" + test, [*contract, test])
+    return None
+
+
+def kill(report):
+    """Processes killed at random points; the long run is `make soak`."""
+    report.test("kill/random-points", [sys.executable, _here("kill", "run.py"), "80"])
+
+
+ALL = {"c": c, "python": python, "ruby": ruby, "elixir": elixir, "scenario": same_payload,
+       "delivery": delivery, "kill": kill}  # fmt: skip

@@ -1,6 +1,8 @@
 //! The conventions of `src/ffi/mod.rs`, held against the source and the committed header.
 //! That the shared object exports the same functions is checked by `ffi-tests/packaging.py`.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 

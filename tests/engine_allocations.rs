@@ -2,7 +2,12 @@
 //!
 //! A test of its own, because it counts every allocation of the process.
 #![allow(unsafe_code, reason = "an allocator can only be written so")]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test may stop"
+)]
 
 use scoutcore::engine::{Engine, EngineConfig};
 use scoutcore::model::{NameId, SpanId, TraceId, UnixNanos};

@@ -1,6 +1,8 @@
 //! `include/scoutcore.h` is what cbindgen makes of `src/ffi`. `make header` writes it
 //! (`SCOUT_BLESS=1`); otherwise this test compares.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::path::Path;
 
 /// In reading order: this is the order of the header's sections.

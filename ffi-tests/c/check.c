@@ -95,6 +95,40 @@ void flushed(scout_core_t core)
         FAIL("flush came to %s (%s)", scout_status_name(status), last_error());
 }
 
+atomic_int stop;
+
+void *record_many(void *argument)
+{
+    job_t *job = argument;
+    for (long i = 0; i < job->count; i++) {
+        scout_status_t status = record_request(job->core, job->operation);
+        if (status == SCOUT_OK)
+            job->accepted++;
+        else if (status != SCOUT_E_DROPPED && status != SCOUT_E_SHUT_DOWN)
+            FAIL("record: %s", scout_status_name(status));
+    }
+    return NULL;
+}
+
+void *record_until_stopped(void *argument)
+{
+    job_t *job = argument;
+    while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+        job_t some = {job->core, job->operation, 50, 0};
+        record_many(&some);
+        job->accepted += some.accepted;
+        usleep(1000);
+    }
+    return NULL;
+}
+
+void start_thread(pthread_t *thread, void *(*run)(void *), void *argument)
+{
+    int failed = pthread_create(thread, NULL, run, argument);
+    if (failed)
+        FAIL("pthread_create: %s", strerror(failed));
+}
+
 /* splitmix64 over a state per thread; seeded from the system, so again in each fork and thread. */
 uint64_t random_u64(void)
 {

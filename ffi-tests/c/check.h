@@ -12,6 +12,8 @@
 #define _GNU_SOURCE
 #endif
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,7 +70,8 @@ typedef struct {
     const char *name;
     void (*run)(void);
 } test_t;
-extern const test_t misuse_tests[], record_tests[], process_tests[];
+extern const test_t misuse_tests[], record_tests[], batch_tests[], thread_tests[], core_tests[],
+    fork_tests[], signal_tests[], fault_tests[];
 
 /* This thread's last error, as a string that lives until the next call. */
 const char *last_error(void);
@@ -94,6 +97,24 @@ scout_tag_t text_tag(const char *key, const char *value);
 
 /* Delivered, or safely on disk. */
 void flushed(scout_core_t core);
+
+/* ---- threads that record -------------------------------------------------------------------- */
+
+typedef struct {
+    scout_core_t core;
+    const char *operation;
+    long count;
+    long accepted;
+} job_t;
+
+/* Set to end `record_until_stopped`, and whatever else runs until then. */
+extern atomic_int stop;
+
+/* Thread bodies that take a `job_t`: record `count` requests; or some now and then. */
+void *record_many(void *job);
+void *record_until_stopped(void *job);
+
+void start_thread(pthread_t *thread, void *(*run)(void *), void *argument);
 
 uint64_t random_u64(void);
 uint64_t unix_ns(void);

@@ -1,7 +1,10 @@
 /* The C contract tests' main: `harness --list`, `harness NAME`. */
 #include "check.h"
 
-static const test_t *const suites[] = {misuse_tests, record_tests, process_tests};
+static const test_t *const suites[] = {
+    misuse_tests, record_tests, batch_tests, thread_tests,
+    core_tests,   fork_tests,   signal_tests, fault_tests,
+};
 
 int main(int argc, char **argv)
 {

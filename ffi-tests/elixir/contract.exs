@@ -295,21 +295,23 @@ defmodule Contract do
     end
   end
 
-  # Two flushes that wait for a deaf receiver must not hold up the schedulers, of which there may
-  # be no more than two.
+  # Flushes that wait for a deaf receiver must not hold up the schedulers, of which there may be no
+  # more than two: others go on meanwhile. (With normal NIFs they come to a handful of turns.)
   def waiting_lets_others_run(directory) do
     {:ok, listener} = :gen_tcp.listen(0, ip: {127, 0, 0, 1})
     {:ok, port} = :inet.port(listener)
     started(directory, key: "k", destination: "http://127.0.0.1:#{port}")
     Scout.span("Controller/deaf", fn -> :ok end)
-    flushes = for _ <- 1..4, do: Task.async(fn -> Scout.flush(500) end)
-    began = System.monotonic_time(:millisecond)
-    ticks = for _ <- 1..100, do: Process.sleep(2)
-    took = System.monotonic_time(:millisecond) - began
-    check(took < 450, took)
-    same(length(ticks), 100)
+    flushes = for _ <- 1..4, do: Task.async(fn -> Scout.flush(1500) end)
+    turns = turns_while(hd(flushes).pid, 0)
     Task.await_many(flushes)
+    check(turns > 50, turns)
     Scout.shutdown(100)
+  end
+
+  defp turns_while(pid, turns) do
+    Process.sleep(5)
+    if Process.alive?(pid), do: turns_while(pid, turns + 1), else: turns
   end
 
   # A new version of the module takes over while spans are open, and the old one goes.

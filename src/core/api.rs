@@ -158,10 +158,25 @@ pub fn record_batch(handle: Handle, bytes: &[u8], accepted: &mut usize) -> Resul
     let core = registry::find(handle)?;
     let mut batch = Batch::new(bytes);
     while let Some(bytes) = batch.next(core.recorder.names.highest())? {
-        record(handle, NameId(0), |out| out.verbatim(bytes))?;
+        if let Err(failure) = record(handle, NameId(0), |out| out.verbatim(bytes)) {
+            if failure == Failure::Dropped {
+                count_dropped(core, batch);
+            }
+            return Err(failure);
+        }
         *accepted += 1;
     }
     Ok(Done::Ok)
+}
+
+/// The first of a batch that found no room was counted where it was refused; this is the rest.
+#[cold]
+fn count_dropped(core: &Core, mut rest: Batch<'_>) {
+    let mut records = 0;
+    while let Ok(Some(_)) = rest.next(core.recorder.names.highest()) {
+        records += 1;
+    }
+    core.recorder.counters.dropped_no_room.fetch_add(records, Ordering::Relaxed);
 }
 
 /// Whether an event's JSON is one that will be understood later.

@@ -69,9 +69,15 @@ impl Pipeline {
     fn checkpoint(&mut self, core: &Core, mut periods: Vec<Period>, synced: bool) -> Safety {
         let Pipeline { drainer, engine } = self;
         let recorder = &core.recorder;
-        let carry = drainer.carry_over(recorder, |trace| engine.is_open(trace));
+        let mut carry = drainer.carry_over(recorder, |trace| engine.is_open(trace));
+        if carry.is_none() {
+            // So many requests have just got their root that there is no room to carry them all:
+            // they are complete now, a round early. What still comes of them counts as late.
+            periods.extend(engine.take_all(clock::now()));
+            carry = drainer.carry_over(recorder, |trace| engine.is_open(trace));
+        }
         let carry = carry.unwrap_or_else(|| {
-            // The open requests alone fill the recorder: they are counted as they are.
+            // Requests without a root alone fill the recorder: they are closed as they are.
             core.closing_checkpoints.fetch_add(1, Ordering::Relaxed);
             periods.extend(engine.close_all(clock::now()));
             Carry::default()

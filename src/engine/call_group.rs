@@ -8,6 +8,9 @@ use crate::sql::Statement;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+/// The most bytes of statements a minute holds.
+const MAX_STATEMENT_BYTES: usize = 8 << 20;
+
 /// What calls are grouped by, in an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SubjectKey {
@@ -90,7 +93,10 @@ impl LiveMinute {
         stats: &mut EngineStats,
     ) -> u32 {
         let mut statement = kind.statement;
-        if self.calls.len() >= self.limits.calls {
+        let bytes = statement.as_ref().map_or(0, |statement| statement.text.len());
+        if self.calls.len() >= self.limits.calls
+            || self.statement_bytes + bytes > MAX_STATEMENT_BYTES
+        {
             stats.statements_overflowed += 1;
             (key, statement) = (SubjectKey::Other, None);
             if let Some(at) = self.by_subject.get(&(endpoint, key)) {
@@ -103,6 +109,7 @@ impl LiveMinute {
         } else {
             self.query(endpoint, kind.model, kind.operation, stats)
         };
+        self.statement_bytes += statement.as_ref().map_or(0, |statement| statement.text.len());
         let at = self.calls.len() as u32;
         self.calls.push(CallGroup {
             endpoint,

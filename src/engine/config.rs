@@ -113,7 +113,7 @@ impl Default for EngineConfig {
             n_plus_one_nanos: 150_000_000,
             dialect: Dialect::Generic,
             sql_naming: Naming::default(),
-            sql_memo_entries: 4096,
+            sql_memo_entries: 2048,
             hostname: None,
             git_sha: None,
             application_root: None,

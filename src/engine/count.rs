@@ -33,6 +33,9 @@ impl Engine {
     pub(super) fn complete(&mut self, at: u32, now: UnixNanos) {
         let Some(mut request) = self.requests.close(at) else { return };
         self.open_spans = self.open_spans.saturating_sub(request.spans() as usize);
+        self.open_statement_bytes =
+            self.open_statement_bytes.saturating_sub(request.statement_bytes);
+        self.open_sums = self.open_sums.saturating_sub(request.folded.len());
         // Out of `self`, so that it can be filled from the tables beside it.
         let mut minutes = std::mem::take(&mut self.minutes);
         let recent = self.count(&mut request, &mut minutes, now);

@@ -17,6 +17,10 @@ use crate::sql::Dialect;
 const MAX_REQUEST_TAGS: usize = 1000;
 /// The most errors one request keeps.
 const MAX_REQUEST_ERRORS: usize = 10;
+/// The most sums that stand for spans of open requests; each may have a histogram.
+const MAX_OPEN_SUMS: usize = 5000;
+/// The most bytes of statements that open requests hold, as if none were shared.
+const MAX_OPEN_STATEMENT_BYTES: usize = 16 << 20;
 /// The most tags read of an error.
 const MAX_ERROR_TAGS: usize = 100;
 
@@ -51,11 +55,17 @@ impl Engine {
     #[cold]
     fn open(&mut self, trace_id: TraceId, now: UnixNanos) -> u32 {
         while self.requests.open_len() >= self.config.max_open_requests.max(1) {
-            let Some(oldest) = self.requests.oldest_open() else { break };
+            self.close_oldest(now);
+        }
+        self.requests.open(trace_id, now)
+    }
+
+    #[cold]
+    fn close_oldest(&mut self, now: UnixNanos) {
+        if let Some(oldest) = self.requests.oldest_open() {
             self.stats.requests_closed_by_limit += 1;
             self.complete(oldest, now);
         }
-        self.requests.open(trace_id, now)
     }
 
     #[inline]
@@ -72,8 +82,9 @@ impl Engine {
         let Some(State::Open(request)) = self.requests.state(at) else { return };
         self.open_spans += 1;
         let held = request.rows.len();
-        let full =
-            held >= self.config.max_request_spans || self.open_spans > self.config.max_open_spans;
+        let full = held >= self.config.max_request_spans
+            || self.open_spans > self.config.max_open_spans
+            || self.open_statement_bytes > MAX_OPEN_STATEMENT_BYTES;
         // A request's root and its scope are worth a place of their own.
         let folds = full
             && (held >= 2 * self.config.max_request_spans || !(rooted || info.kind.is_scope()));
@@ -85,10 +96,15 @@ impl Engine {
             dialect: self.dialect,
         };
         if folds {
-            reader.fold(request, span, op, tags, names, &mut self.operations);
+            self.open_sums += reader.fold(request, span, op, tags, names, &mut self.operations);
+            if self.open_sums > MAX_OPEN_SUMS {
+                self.close_oldest(now);
+            }
             return;
         }
+        let statement_bytes = request.statement_bytes;
         let read = reader.read(request, info.kind, tags, names);
+        self.open_statement_bytes += request.statement_bytes - statement_bytes;
         request.rows.push(read.row(span, op, info));
         request.scopes += u32::from(info.kind.is_scope());
         if rooted {

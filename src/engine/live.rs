@@ -23,6 +23,7 @@ pub(crate) struct LiveMinute {
     /// Distinct layers over all endpoints.
     n_layers: usize,
     pub calls: Vec<CallGroup>,
+    pub(super) statement_bytes: usize,
     pub(super) by_subject: HashMap<(u32, SubjectKey), u32, KeyedHash>,
     pub queries: Vec<Query>,
     pub(super) by_query: HashMap<(u32, Box<str>, Box<str>), u32, KeyedHash>,
@@ -105,6 +106,7 @@ impl LiveMinute {
             by_op: Vec::new(),
             n_layers: 0,
             calls: Vec::new(),
+            statement_bytes: 0,
             by_subject: HashMap::with_hasher(hash),
             queries: Vec::new(),
             by_query: HashMap::with_hasher(hash),

@@ -45,6 +45,10 @@ struct Shown<'a> {
 
 /// Further tags shown of one span.
 const MAX_TAGS: usize = 20;
+/// The longest description of a span, in bytes; of all in a trace; and of one when that is used up.
+const MAX_DESC: usize = 4096;
+const MAX_DESC_ALL: usize = 256 * 1024;
+const MIN_DESC: usize = 128;
 /// Layers in which others can be shown as a scope of their own.
 const SUBSCOPABLE: &str = "View";
 
@@ -56,11 +60,12 @@ impl Materialiser<'_> {
         let child_allocations = self.child_allocations();
         let mut metrics = Metrics::default();
         let mut spans = Vec::new();
+        let mut room = MAX_DESC_ALL;
         let mut reached_span_cap = timeline && self.request.folded_spans > 0;
         for at in order {
             let Some(row) = rows.get(at as usize) else { continue };
             let operation = self.operation(at, row);
-            let desc = self.desc(row);
+            let desc = self.desc(row).map(|text| shorten(text, &mut room));
             let detail = self.span_detail(row);
             let shown = Shown { operation: &operation, desc: desc.as_deref(), detail: &detail };
             self.add_metric(&mut metrics, at, row, shown, &child_allocations);
@@ -283,6 +288,14 @@ fn show(frame: &Frame) -> String {
         text.push_str(" in ");
         text.push_str(&frame.function);
     }
+    text
+}
+
+/// Cuts a description to its limit, and further where a trace has little room left.
+fn shorten(mut text: String, room: &mut usize) -> String {
+    let limit = MAX_DESC.min(*room).max(MIN_DESC);
+    text.truncate(super::symbols::cut(text.as_bytes(), limit).len());
+    *room = room.saturating_sub(text.len());
     text
 }
 

@@ -87,6 +87,9 @@ pub struct Engine {
     rooted: Vec<(u32, TraceId)>,
     rooted_before: Vec<(u32, TraceId)>,
     open_spans: usize,
+    open_statement_bytes: usize,
+    /// Sums that stand for spans of open requests.
+    open_sums: usize,
     /// A late span's place while it is counted.
     late: Option<Box<Request>>,
     tree: Tree,
@@ -146,6 +149,8 @@ impl Engine {
             rooted: Vec::new(),
             rooted_before: Vec::new(),
             open_spans: 0,
+            open_statement_bytes: 0,
+            open_sums: 0,
             late: None,
             tree: Tree::new(hash),
             rules: Rules::new(&config, hash),

@@ -80,6 +80,8 @@ pub(crate) struct Request {
     pub first_seen: UnixNanos,
     pub rows: Vec<SpanRow>,
     pub statements: Vec<Arc<Statement>>,
+    /// About the bytes these take, as if none were shared.
+    pub statement_bytes: usize,
     pub store: TagStore,
     pub tags: Vec<RequestTag>,
     pub errors: Vec<PendingError>,
@@ -103,6 +105,7 @@ impl Request {
             first_seen: UnixNanos(0),
             rows: Vec::new(),
             statements: Vec::new(),
+            statement_bytes: 0,
             store: TagStore::default(),
             tags: Vec::new(),
             errors: Vec::new(),
@@ -118,6 +121,7 @@ impl Request {
         self.rows.clear();
         self.rows.shrink_to(KEEP_ROWS);
         self.statements.clear();
+        self.statement_bytes = 0;
         self.statements.shrink_to(KEEP_ROWS);
         self.store.clear();
         self.tags.clear();

@@ -26,6 +26,8 @@ pub(super) struct TagsRead {
     n_tags: u16,
 }
 
+/// About the bytes a statement takes besides its text.
+const STATEMENT: usize = 200;
 /// The most groups of spans that one request keeps as sums.
 const MAX_FOLDED: usize = 1000;
 
@@ -105,7 +107,9 @@ impl TagReader<'_> {
                 read.n_tags = request.store.drop_free_text(read.tags, self.keys);
             }
             read.subject = Subject::Statement(request.statements.len() as u32);
-            request.statements.push(self.memo.get(sql, dialect, truncated));
+            let statement = self.memo.get(sql, dialect, truncated);
+            request.statement_bytes += STATEMENT + statement.text.len();
+            request.statements.push(statement);
         } else if kind == SpanKind::Http {
             read.subject = Subject::Host(self.host(url));
         }
@@ -123,7 +127,7 @@ impl TagReader<'_> {
         }
     }
 
-    /// Adds a span to the sums of its request.
+    /// Adds a span to the sums of its request; gives the number of sums that are new.
     #[cold]
     pub(super) fn fold(
         &mut self,
@@ -133,11 +137,13 @@ impl TagReader<'_> {
         tags: Tags<'_>,
         names: &impl Names,
         operations: &mut Operations,
-    ) {
+    ) -> usize {
+        let before_groups = request.folded.len();
         let info = operations.info(op);
         // Its tags are read as ever, and forgotten again.
         let n_statements = request.statements.len();
         let before = (request.store.mark(), request.store.text_len());
+        let statement_bytes = request.statement_bytes;
         let row = self.read(request, info.kind, tags, names).row(span, op, info);
         let statement = request.statement(&row).cloned();
         let host = match row.subject {
@@ -146,6 +152,7 @@ impl TagReader<'_> {
         };
         let rows = rows_of(request, self.keys, &row);
         request.statements.truncate(n_statements);
+        request.statement_bytes = statement_bytes;
         request.store.truncate(before);
         request.folded_spans += 1;
         let subject = match (&statement, host) {
@@ -175,7 +182,11 @@ impl TagReader<'_> {
         if let Some(folded) = request.folded.get_mut(at) {
             folded.calls.record_value(row.duration);
             folded.rows.record_value(rows);
-            folded.histogram.record(row.duration);
+            // Only calls have histograms.
+            if folded.statement.is_some() || folded.host.is_some() || info.kind.is_database() {
+                folded.histogram.record(row.duration);
+            }
         }
+        request.folded.len() - before_groups
     }
 }

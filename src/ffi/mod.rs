@@ -3,9 +3,9 @@
 //! Conventions, each held by a test in `tests/abi.rs`:
 //!
 //! 1. Every export is a plain `extern "C"` function whose whole body is one call of
-//!    [`guard::guard`]; cbindgen does not see through macros. The exceptions return constants.
+//!    `guard::guard`; cbindgen does not see through macros. The exceptions return constants.
 //! 2. Every pointer may be NULL and is turned into a reference, a slice or a status by
-//!    [`pointers`] before anything else happens.
+//!    `pointers` before anything else happens.
 //! 3. Outputs are written last, and only on success.
 //! 4. `include/scoutcore.h` is generated from these files: their comments are its text.
 #![allow(unsafe_code)]

@@ -77,6 +77,9 @@ pub struct Recorder {
     pub(super) filled: AtomicUsize,
     /// The most that threads may fill; the rest is for names and for what is carried over.
     limit: usize,
+    /// Free segments that threads leave alone: a checkpoint must find room for the records of open
+    /// requests, or it would have to close them.
+    reserve: usize,
     pub(super) free: ArrayQueue<u32>,
     pub(super) full: ArrayQueue<u32>,
     pub(super) arena: Arena,
@@ -108,6 +111,7 @@ impl Recorder {
             directory: std::iter::repeat_with(AtomicPtr::default).take(places).collect(),
             filled: AtomicUsize::new(0),
             limit,
+            reserve: if file.is_some() { (limit / 4).clamp(1, 16) } else { 0 },
             free: ArrayQueue::new(places),
             full: ArrayQueue::new(places),
             arena: Arena::new(file),
@@ -169,7 +173,7 @@ impl Recorder {
 
     /// Hands out an empty segment, active; `None` when the bound is reached.
     pub(super) fn take(&self) -> Option<(u32, Segment)> {
-        let taken = self.take_for(Purpose::Records, self.limit)?;
+        let taken = self.take_for(Purpose::Records, self.limit, self.reserve)?;
         let filled = self.filled.load(Ordering::Relaxed).min(self.limit);
         if self.free.len() + (self.limit - filled) < self.limit / 2 {
             self.wake();
@@ -177,23 +181,30 @@ impl Recorder {
         Some(taken)
     }
 
-    /// As `take`, for what may go beyond the threads' bound.
-    pub(super) fn take_for(&self, purpose: Purpose, limit: usize) -> Option<(u32, Segment)> {
-        let (index, segment) = self.pop().or_else(|| {
+    /// As `take`, for what may go beyond the threads' bound, into what they leave in reserve.
+    pub(super) fn take_beyond(&self, purpose: Purpose) -> Option<(u32, Segment)> {
+        self.take_for(purpose, self.directory.len(), 0)
+    }
+
+    fn take_for(&self, purpose: Purpose, limit: usize, reserve: usize) -> Option<(u32, Segment)> {
+        let (index, segment) = self.pop(reserve).or_else(|| {
             // Growing takes a system call or two; whoever comes in between waits for a moment, and
             // gets one of the sixteen.
             for attempt in 0..2_000 {
+                if self.filled.load(Ordering::Acquire) >= limit {
+                    return None;
+                }
                 if !self.growing.swap(true, Ordering::Acquire) {
-                    self.grow(limit);
+                    self.grow(limit, reserve);
                     self.growing.store(false, Ordering::Release);
-                    return self.pop();
+                    return self.pop(reserve);
                 }
                 if attempt < 50 {
                     std::hint::spin_loop()
                 } else {
                     std::thread::yield_now()
                 }
-                if let Some(taken) = self.pop() {
+                if let Some(taken) = self.pop(reserve) {
                     return Some(taken);
                 }
             }
@@ -203,19 +214,18 @@ impl Recorder {
         Some((index, segment))
     }
 
-    pub(super) fn take_beyond(&self, purpose: Purpose) -> Option<(u32, Segment)> {
-        self.take_for(purpose, self.directory.len())
-    }
-
-    fn pop(&self) -> Option<(u32, Segment)> {
+    fn pop(&self, reserve: usize) -> Option<(u32, Segment)> {
+        if self.free.len() <= reserve {
+            return None;
+        }
         let index = self.free.pop()?;
         self.segment(index).map(|segment| (index, segment))
     }
 
     /// Adds a chunk, but for what would go beyond `limit`. One thread at a time.
-    fn grow(&self, limit: usize) {
+    fn grow(&self, limit: usize, reserve: usize) {
         let filled = self.filled.load(Ordering::Relaxed);
-        if filled >= limit || !self.free.is_empty() {
+        if filled >= limit || self.free.len() > reserve {
             return;
         }
         let Ok(region) = self.arena.grow() else { return };

@@ -13,11 +13,11 @@ impl Lexer<'_> {
             self.push_number(i, end);
             return end;
         }
-        if next == b'-' || is_hex(next) {
-            if let Some(end) = self.uuid(i) {
-                self.push_number(i, end);
-                return end;
-            }
+        if (next == b'-' || is_hex(next))
+            && let Some(end) = self.uuid(i)
+        {
+            self.push_number(i, end);
+            return end;
         }
         self.number(i)
     }

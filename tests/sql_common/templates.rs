@@ -36,7 +36,7 @@ pub fn literal(hole: Hole, content: &str, dialect: Dialect) -> String {
         Hole::Double => plain('"'),
         Hole::Number => {
             let digits: String = content.chars().filter(char::is_ascii_digit).take(12).collect();
-            format!("{}{digits}", if content.len() % 2 == 0 { "1" } else { "2." })
+            format!("{}{digits}", if content.len().is_multiple_of(2) { "1" } else { "2." })
         }
         Hole::Dollar => format!("$k${}$k$", content.replace('$', "")),
         Hole::Escaped => format!("E'{}'", content.replace('\\', "\\\\").replace('\'', "\\'")),

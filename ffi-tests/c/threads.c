@@ -1,0 +1,262 @@
+/* Many threads: at once, short-lived, ending with things unsaid, flushing, shutting down. */
+#include "check.h"
+
+#include <pthread.h>
+
+/* Threads that end with records not yet drained: nothing is lost with them. */
+static void thread_exit(void)
+{
+    scout_core_t core = core_in("data", NULL);
+    pthread_t threads[8];
+    job_t jobs[8];
+    long accepted = 0;
+    for (int i = 0; i < 8; i++) {
+        jobs[i] = (job_t){core, "Controller/thread exit", 1000, 0};
+        start_thread(&threads[i], record_many, &jobs[i]);
+    }
+    for (int i = 0; i < 8; i++) {
+        pthread_join(threads[i], NULL);
+        accepted += jobs[i].accepted;
+    }
+    flushed(core);
+    SAME(accepted, 8000);
+    expect_requests("Controller/thread exit", accepted);
+}
+
+static long resident_kib(void)
+{
+    FILE *file = fopen("/proc/self/statm", "r");
+    long size = 0, resident = 0;
+    CHECK(file && fscanf(file, "%ld %ld", &size, &resident) == 2);
+    fclose(file);
+    return resident * sysconf(_SC_PAGESIZE) / 1024;
+}
+
+static void short_lived_threads(void)
+{
+    scout_core_t core = core_in("data", NULL);
+    job_t jobs[4];
+    long accepted = 0, before = 0;
+    for (int round = 0; round < 1000; round++) {
+        pthread_t threads[4];
+        for (int i = 0; i < 4; i++) {
+            jobs[i] = (job_t){core, "Controller/short", 1, 0};
+            start_thread(&threads[i], record_many, &jobs[i]);
+        }
+        for (int i = 0; i < 4; i++) {
+            pthread_join(threads[i], NULL);
+            accepted += jobs[i].accepted;
+        }
+        if (round == 200)
+            before = resident_kib();
+    }
+    long grown = resident_kib() - before;
+    flushed(core);
+    if (grown > 32 * 1024)
+        FAIL("3,200 threads left %ld KiB behind", grown);
+    SAME(accepted, 4000);
+    expect_requests("Controller/short", accepted);
+}
+
+/* All spans of a request, from four threads, children first. */
+static void *record_children(void *argument)
+{
+    struct { scout_core_t core; const scout_span_t *root; } *work = argument;
+    for (int i = 0; i < 25; i++) {
+        scout_span_t child = span_of(work->root, "SQL/Query");
+        STATUS(scout_record_span(work->core, &child), SCOUT_OK);
+    }
+    return NULL;
+}
+
+static void shared_request(void)
+{
+    scout_core_t core = core_in("data", NULL);
+    for (int request = 0; request < 50; request++) {
+        scout_span_t root = span_of(NULL, "Controller/shared");
+        struct { scout_core_t core; const scout_span_t *root; } work = {core, &root};
+        pthread_t threads[4];
+        for (int i = 0; i < 4; i++)
+            start_thread(&threads[i], record_children, &work);
+        for (int i = 0; i < 4; i++)
+            pthread_join(threads[i], NULL);
+        STATUS(scout_record_span(core, &root), SCOUT_OK);
+    }
+    flushed(core);
+    expect_requests("Controller/shared", 50);
+    printf("EXPECT 5000 layer SQL\n");
+}
+
+static void *flush_some(void *argument)
+{
+    scout_core_t core = *(scout_core_t *)argument;
+    for (int i = 0; i < 20; i++) {
+        scout_status_t status = scout_flush(core, 5000);
+        if (status != SCOUT_OK && status != SCOUT_SPOOLED)
+            FAIL("flush: %s", scout_status_name(status));
+    }
+    return NULL;
+}
+
+static void flush_from_many(void)
+{
+    scout_core_t core = core_in("data", NULL);
+    pthread_t flushers[4], recorder;
+    job_t job = {core, "Controller/flushed by many", 0, 0};
+    atomic_store(&stop, 0);
+    start_thread(&recorder, record_until_stopped, &job);
+    for (int i = 0; i < 4; i++)
+        start_thread(&flushers[i], flush_some, &core);
+    for (int i = 0; i < 4; i++)
+        pthread_join(flushers[i], NULL);
+    atomic_store(&stop, 1);
+    pthread_join(recorder, NULL);
+    flushed(core);
+    expect_requests("Controller/flushed by many", job.accepted);
+}
+
+static void shutdown_under_load(void)
+{
+    long accepted = 0;
+    for (int round = 0; round < 20; round++) {
+        scout_core_t core = core_in("data", NULL);
+        pthread_t threads[3];
+        job_t jobs[3];
+        atomic_store(&stop, 0);
+        for (int i = 0; i < 3; i++) {
+            jobs[i] = (job_t){core, "Controller/load", 0, 0};
+            start_thread(&threads[i], record_until_stopped, &jobs[i]);
+        }
+        usleep(3000);
+        scout_status_t status = scout_shutdown(core, 5000);
+        if (status != SCOUT_OK && status != SCOUT_SPOOLED)
+            FAIL("shutdown: %s (%s)", scout_status_name(status), last_error());
+        atomic_store(&stop, 1);
+        for (int i = 0; i < 3; i++) {
+            pthread_join(threads[i], NULL);
+            accepted += jobs[i].accepted;
+        }
+    }
+    expect_requests("Controller/load", accepted); /* accepted: delivered, whoever won the race */
+}
+
+/* Many threads at once, each with little to say. Each holds a segment of 64 KiB for as long as it
+ * lives: where there are more threads than segments, what the surplus records is refused and
+ * counted. (Twice the default memory serves these.) */
+static pthread_barrier_t all_recorded;
+
+static void *record_one_and_wait(void *argument)
+{
+    record_many(argument);
+    pthread_barrier_wait(&all_recorded);
+    return NULL;
+}
+
+static void many_threads_at_once(void)
+{
+    enum { THREADS = 400 };
+    scout_core_t core = core_in("data", ", \"recorder_memory_mib\": 32");
+    static pthread_t threads[THREADS];
+    static job_t jobs[THREADS];
+    long accepted = 0;
+    pthread_attr_t small;
+    pthread_attr_init(&small);
+    pthread_attr_setstacksize(&small, 256 * 1024);
+    pthread_barrier_init(&all_recorded, NULL, THREADS);
+    for (int i = 0; i < THREADS; i++) {
+        jobs[i] = (job_t){core, "Controller/one of many", 1, 0};
+        CHECK(pthread_create(&threads[i], &small, record_one_and_wait, &jobs[i]) == 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        accepted += jobs[i].accepted;
+    }
+    flushed(core);
+    SAME(accepted + stat_of(core, "records_dropped_no_room"), THREADS);
+    SAME(accepted, THREADS);
+    expect_requests("Controller/one of many", accepted);
+}
+
+/* As fast as they can, for more than the memory holds: what was accepted is delivered, what was
+ * not is counted. */
+static void *record_at_full_speed(void *argument)
+{
+    job_t *job = argument;
+    uint64_t began = unix_ns();
+    scout_span_t span = span_of(NULL, job->operation);
+    while (elapsed_ms_since(began) < 1500) {
+        for (int i = 0; i < 100; i++) {
+            uint64_t id = random_u64() | 1;
+            memcpy(span.trace_id, &id, sizeof id);
+            if (scout_record_span(job->core, &span) == SCOUT_OK)
+                job->accepted++;
+            job->count++;
+        }
+    }
+    return NULL;
+}
+
+static void saturated(void)
+{
+    scout_core_t core = core_in("data", ", \"recorder_memory_mib\": 1");
+    pthread_t threads[3];
+    job_t jobs[3];
+    long accepted = 0, tried = 0;
+    for (int i = 0; i < 3; i++) {
+        jobs[i] = (job_t){core, "Controller/saturated", 0, 0};
+        start_thread(&threads[i], record_at_full_speed, &jobs[i]);
+    }
+    for (int i = 0; i < 3; i++) {
+        pthread_join(threads[i], NULL);
+        accepted += jobs[i].accepted;
+        tried += jobs[i].count;
+    }
+    flushed(core);
+    SAME(accepted + stat_of(core, "records_dropped_no_room"), tried);
+    expect_requests("Controller/saturated", accepted);
+}
+
+/* A thread's last words: recorded from a destructor of its thread-locals. */
+static pthread_key_t last_words;
+
+static void record_in_destructor(void *argument)
+{
+    record_many(argument);
+}
+
+static void *leave_last_words(void *argument)
+{
+    record_many(argument);
+    pthread_setspecific(last_words, argument);
+    return NULL;
+}
+
+static void thread_destructors(void)
+{
+    scout_core_t core = core_in("data", NULL);
+    STATUS(record_request(core, "Controller/last words"), SCOUT_OK); /* the core's own hook is first */
+    pthread_key_create(&last_words, record_in_destructor);
+    long accepted = 1;
+    for (int i = 0; i < 300; i++) {
+        pthread_t thread;
+        job_t job = {core, "Controller/last words", 1, 0};
+        start_thread(&thread, leave_last_words, &job);
+        pthread_join(thread, NULL);
+        accepted += job.accepted;
+    }
+    SAME(accepted, 601);
+    flushed(core);
+    expect_requests("Controller/last words", accepted);
+}
+
+const test_t thread_tests[] = {
+    {"thread-exit", thread_exit},
+    {"short-lived-threads", short_lived_threads},
+    {"shared-request", shared_request},
+    {"flush-from-many", flush_from_many},
+    {"shutdown-under-load", shutdown_under_load},
+    {"many-threads-at-once", many_threads_at_once},
+    {"saturated", saturated},
+    {"thread-destructors", thread_destructors},
+    {NULL, NULL},
+};

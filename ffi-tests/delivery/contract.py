@@ -1,0 +1,369 @@
+#!/usr/bin/env python3
+"""Delivery to a real receiver on a socket, well-behaved and hostile, through the shared object.
+
+    contract.py --list
+    contract.py NAME
+"""
+
+import ctypes
+import json
+import os
+import socket
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "python")]
+
+import abi  # noqa: E402
+from receiver import Receiver, certificate, reply, then, tls  # noqa: E402
+
+SPOOLED, E_REJECTED = 1, -201
+KEY = "abcdefghij0123456789"
+TESTS = {}
+
+
+def test(function):
+    TESTS[function.__name__.replace("_", "-")] = function
+    return function
+
+
+class Core:
+    """A core that delivers to a receiver, with its spool in a folder of its own."""
+
+    def __init__(self, url, **options):
+        self.library = abi.library()
+        self.folder = options.pop("data_dir", None) or tempfile.mkdtemp(prefix="scout-delivery-")
+        settings = {"name": "My App & Co", "key": KEY, "data_dir": self.folder, "destination": url,
+                    "hostname": "test-host", "http_timeout_ms": 1000, **options}  # fmt: skip
+        text = json.dumps(settings).encode()
+        self.core = ctypes.c_uint64()
+        status = self.library.scout_start(text, len(text), ctypes.byref(self.core))
+        assert status == 0, (status, self.last_error())
+
+    def request(self, name=b"Controller/home"):
+        span = abi.Span(struct_size=ctypes.sizeof(abi.Span))
+        assert self.library.scout_span_begin(self.core, None, 0, ctypes.byref(span)) == 0
+        span.operation, span.operation_len = name, len(name)
+        assert self.library.scout_span_end(self.core, ctypes.byref(span), None, 0) == 0
+
+    def flush(self, timeout=5000):
+        return self.library.scout_flush(self.core, timeout)
+
+    def shutdown(self, timeout=5000):
+        return self.library.scout_shutdown(self.core, timeout)
+
+    def copied(self, function, *arguments):
+        buffer, size = ctypes.create_string_buffer(1 << 17), ctypes.c_size_t()
+        status = function(*arguments, buffer, len(buffer), ctypes.byref(size))
+        return status, buffer.raw[: size.value].decode()
+
+    def stats(self):
+        return json.loads(self.copied(self.library.scout_stats, self.core)[1])
+
+    def last_error(self):
+        return self.copied(self.library.scout_last_error)[1]
+
+    def logs(self):
+        lines = []
+        while True:
+            status, line = self.copied(self.library.scout_next_log, self.core)
+            if status != 0:
+                return lines
+            lines.append(json.loads(line)["message"])
+
+
+def url(receiver, scheme="http"):
+    return "%s://127.0.0.1:%d" % (scheme, receiver.port)
+
+
+def calls(payload):
+    return sum(m["call_count"] for m in payload["metrics"] if m["key"]["bucket"] == "Controller")
+
+
+def memory_kib():
+    with open("/proc/self/status", encoding="ascii") as file:
+        return int(next(line for line in file if line.startswith("VmRSS")).split()[1])
+
+
+def threads():
+    return len(os.listdir("/proc/self/task"))
+
+
+@test
+def a_check_in_as_published():
+    receiver = Receiver(reply(200))
+    core = Core(url(receiver))
+    core.request()
+    assert core.flush() == 0, core.logs()
+    (got,) = receiver.requests
+    assert (got.method, got.path) == ("POST", "/apps/checkin.scout")
+    assert got.query == {"key": KEY, "name": "My App & Co"}, got.query
+    headers = {"content-type": "application/json", "content-encoding": "gzip",
+               "agent-hostname": "test-host", "agent-version": core.library.scout_version().decode()}  # fmt: skip
+    for name, value in headers.items():
+        assert got.headers[name] == value, (name, got.headers)
+    assert calls(got.json) == 1 and got.json["metadata"]["payload_version"] == 2
+    assert got.headers["x-scout-payload-id"] == got.json["metadata"]["unique_id"]
+    assert core.shutdown() == 0 and len(receiver.requests) == 1, "nothing is sent twice"
+
+
+@test
+def errors_go_to_their_own_service():
+    receiver = Receiver(reply(202))
+    core = Core(url(receiver))
+    core.request()
+    error = abi.sized(abi.Error())
+    error.trace_id[0] = error.span_id = 0  # of no request
+    error.class_name, error.class_name_len = b"ValueError", 10
+    assert core.library.scout_record_error(core.core, ctypes.byref(error)) == 0
+    assert core.flush() == 0
+    (got,) = [r for r in receiver.requests if r.path == "/apps/error.scout"]
+    assert got.headers["x-error-count"] == "1" and len(got.json["problems"]) == 1
+    assert got.json["problems"][0]["exception_class"] == "ValueError"
+    core.shutdown()
+
+
+@test
+def what_is_refused_for_now_is_sent_again_with_the_same_id():
+    for status in (408, 429, 500, 502, 503, 504):
+        receiver = Receiver(then(reply(status), reply(200)))
+        core = Core(url(receiver))
+        core.request()
+        assert core.flush() == SPOOLED, status
+        deadline = time.monotonic() + 20
+        while len(receiver.requests) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.2)
+        first, second = receiver.requests
+        assert first.json == second.json, "the same payload"
+        assert core.flush() == 0 and len(receiver.requests) == 2
+        stats = core.stats()
+        assert stats["payloads_delivered"] == 1 and stats["delivery_attempts_failed"] == 1, stats
+        core.shutdown()
+
+
+@test
+def a_receiver_is_obeyed():
+    receiver = Receiver(then(reply(429, "Retry-After: 2"), reply(200)))
+    core = Core(url(receiver))
+    core.request()
+    assert core.flush() == SPOOLED
+    for _ in range(3):  # asking again does not make it sooner
+        assert core.flush() == SPOOLED
+    while len(receiver.requests) < 2:
+        time.sleep(0.02)
+    waited = receiver.requests[1].time - receiver.requests[0].time
+    assert 2.0 <= waited <= 3.6, waited
+    core.shutdown()
+
+
+@test
+def a_refusal_is_set_aside_and_the_next_goes_out():
+    for status in (301, 302, 400, 401, 403, 404, 413, 422):
+        receiver = Receiver(then(reply(status, "Location: http://127.0.0.1:9/", body=b"no such key"), reply(200)))
+        core = Core(url(receiver))
+        core.request()
+        assert core.flush() == E_REJECTED, status
+        core.request()
+        assert core.flush() == 0
+        assert len(receiver.requests) == 2 and calls(receiver.requests[1].json) == 1
+        logs = " ".join(core.logs())
+        assert str(status) in logs and "no such key" in logs and KEY not in logs, logs
+        core.shutdown()
+        kept = [name for _, _, names in os.walk(core.folder) for name in names if name.endswith(".rejected")]
+        assert len(kept) == 1, kept
+
+
+def stubborn(answer, timeout=1.0):
+    """An answer that must fail in bounded time, memory and threads, and lose nothing."""
+    calm = threading.Event()
+    receiver = Receiver(lambda c, r, n: reply(200)(c, r, n) if calm.is_set() else answer(c, r, n))
+    core = Core(url(receiver))
+    core.request()
+    core.flush(100)  # warmed up: threads are there
+    before, count = memory_kib(), threads()
+    began = time.monotonic()
+    for _ in range(3):
+        core.request()
+        status = core.flush(3000)
+        assert status == SPOOLED, (status, core.logs())
+    assert time.monotonic() - began < 3 * (timeout + 0.6), "the deadline is kept"
+    assert memory_kib() - before < 8 * 1024, (before, memory_kib())
+    assert threads() == count, (count, threads())
+    calm.set()
+    deadline = time.monotonic() + 30
+    while core.flush(3000) != 0:
+        assert time.monotonic() < deadline, core.logs()
+        time.sleep(0.1)
+    delivered = {r.json["metadata"]["unique_id"]: calls(r.json) for r in receiver.requests}
+    assert sum(delivered.values()) == 4, delivered
+    assert core.shutdown() == 0
+
+
+def hang(connection, request, n):
+    time.sleep(20)
+
+
+def trickle(connection, request, n):
+    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+    for _ in range(100):
+        connection.sendall(b"X")
+        time.sleep(0.2)
+
+
+def endless_header(connection, request, n):
+    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        connection.sendall(b"X-Filler: " + b"y" * 4000 + b"\r\n")
+
+
+@test
+def silence():
+    stubborn(hang)
+
+
+@test
+def one_byte_at_a_time():
+    stubborn(trickle)
+
+
+@test
+def endless_headers():
+    stubborn(endless_header)
+
+
+@test
+def garbage():
+    stubborn(lambda c, r, n: c.sendall(os.urandom(4000)) or False)
+
+
+@test
+def closed_at_once():
+    stubborn(lambda c, r, n: False)
+
+
+@test
+def an_endless_body_after_a_good_status():
+    def answer(connection, request, n):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n")
+        while True:
+            connection.sendall(b"z" * 65536)
+
+    receiver = Receiver(answer)
+    core = Core(url(receiver))
+    before = memory_kib()
+    for _ in range(3):
+        core.request()
+        assert core.flush() == 0, core.logs()
+    assert memory_kib() - before < 8 * 1024
+    assert len(receiver.requests) == 3
+    core.shutdown()
+
+
+@test
+def a_body_cut_short_after_a_good_status():
+    data = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nhalf"
+    receiver = Receiver(lambda c, r, n: c.sendall(data) or False)
+    core = Core(url(receiver))
+    core.request()
+    assert core.flush() == 0, "the status says it was taken"
+    core.shutdown()
+
+
+@test
+def one_connection_for_many_payloads():
+    receiver = Receiver(reply(200))
+    core = Core(url(receiver))
+    for _ in range(20):
+        core.request()
+        assert core.flush() == 0
+    assert len(receiver.requests) == 20 and receiver.connections == 1, receiver.connections
+    core.shutdown()
+
+
+@test
+def nobody_there():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    core = Core("http://127.0.0.1:%d" % port)
+    for _ in range(5):
+        core.request()
+        assert core.flush(300) == SPOOLED
+    assert core.shutdown(300) == SPOOLED
+    # The next process of the application delivers what this one could not.
+    receiver = Receiver(reply(200))
+    heir = Core(url(receiver), data_dir=core.folder)
+    assert heir.flush() == 0
+    assert sum(calls(r.json) for r in receiver.requests) == 5
+    heir.shutdown()
+
+
+@test
+def a_redirect_gets_no_key():
+    thief = Receiver(reply(200))
+    location = "Location: http://127.0.0.1:%d/apps/checkin.scout" % thief.port
+    receiver = Receiver(reply(307, location))
+    core = Core(url(receiver))
+    core.request()
+    assert core.flush() == E_REJECTED
+    core.shutdown()
+    assert thief.connections == 0
+
+
+@test
+def a_private_authority_is_trusted_only_when_told():
+    folder = tempfile.mkdtemp(prefix="scout-tls-")
+    ca = certificate(folder, "ca")
+    good = certificate(folder, "good", ca=ca)
+    receiver = Receiver(reply(200), tls(good))
+    core = Core(url(receiver, "https"), ca_cert=ca[0])
+    core.request()
+    assert core.flush() == 0, core.logs()
+    core.shutdown()
+    stranger = Core(url(receiver, "https"))
+    stranger.request()
+    assert stranger.flush() == SPOOLED
+    assert stranger.shutdown(200) == SPOOLED
+    assert len(receiver.requests) == 1
+
+
+@test
+def a_wrong_host_an_expired_and_a_plain_receiver_get_nothing():
+    folder = tempfile.mkdtemp(prefix="scout-tls-")
+    ca = certificate(folder, "ca")
+    wrong = tls(certificate(folder, "wrong", host="example.com", ca=ca))
+    expired = tls(certificate(folder, "expired", ca=ca, expired=True))
+    for context in (wrong, expired, None):
+        receiver = Receiver(reply(200), context)
+        core = Core(url(receiver, "https"), ca_cert=ca[0])
+        core.request()
+        assert core.flush() == SPOOLED, core.logs()
+        core.shutdown(200)
+        assert not receiver.requests
+
+
+@test
+def a_panic_while_delivering_is_contained():
+    receiver = Receiver(reply(200))
+    core = Core(url(receiver), test_panic="deliver")
+    core.request()
+    deadline = time.monotonic() + 10
+    while core.flush(500) != 0:
+        assert time.monotonic() < deadline, core.stats()
+    assert core.stats()["panics_contained"] == 1
+    assert sum(calls(r.json) for r in receiver.requests) == 1
+    core.shutdown()
+
+
+def main():
+    if sys.argv[1:] == ["--list"]:
+        print("\n".join(TESTS))
+        return
+    TESTS[sys.argv[1]]()
+
+
+if __name__ == "__main__":
+    main()

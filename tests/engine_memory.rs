@@ -1,0 +1,173 @@
+//! Whatever an application sends, the engine's memory stays under a stated bound.
+//!
+//! A test of its own, because it counts every allocation of the process.
+#![allow(unsafe_code, reason = "an allocator can only be written so")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test may stop"
+)]
+
+use scoutcore::engine::{Engine, EngineConfig};
+use scoutcore::model::{NameId, SpanId, TraceId, UnixNanos};
+use scoutcore::record::{Encoder, Names, Span, Tag, TagValue, Text, decode};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+struct Counting;
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes to the system's allocator unchanged; counting has no other effect.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let live = LIVE.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        PEAK.fetch_max(live, Ordering::Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+struct NoNames;
+impl Names for NoNames {
+    fn name(&self, _: NameId) -> Option<&str> {
+        None
+    }
+}
+
+const T0: u64 = 1_795_000_020_000_000_000;
+const NOW: UnixNanos = UnixNanos(T0 + 30_000_000_000);
+
+struct Flood {
+    engine: Engine,
+    before: usize,
+    buffer: Vec<u8>,
+}
+
+impl Flood {
+    fn new() -> Flood {
+        let buffer = vec![0; 70_000];
+        let before = LIVE.load(Ordering::Relaxed);
+        PEAK.store(before, Ordering::Relaxed);
+        let engine = Engine::new(EngineConfig::default(), [1, 2], UnixNanos(T0));
+        Flood { engine, before, buffer }
+    }
+
+    fn span(&mut self, trace: u64, id: u64, parent: u64, op: &str, tags: &[(&str, &str)]) {
+        let mut trace_id = [7; 16];
+        trace_id[..8].copy_from_slice(&trace.to_le_bytes());
+        let span = Span {
+            trace_id: TraceId(trace_id),
+            span_id: SpanId(id),
+            parent_id: SpanId(parent),
+            start: UnixNanos(T0 + id),
+            end: UnixNanos(T0 + id + 1000 * (1 + id % 100_000)),
+            operation: Text::Bytes(op.as_bytes()),
+        };
+        let tags = tags.iter().map(|(key, value)| Tag {
+            key: Text::Bytes(key.as_bytes()),
+            value: TagValue::Str { text: Text::Bytes(value.as_bytes()), truncated: false },
+        });
+        let fit = Encoder::new(&mut self.buffer).span(&span, tags).unwrap();
+        let (record, _) = decode(&self.buffer[..fit.len]).unwrap();
+        self.engine.ingest(&record.unwrap(), &NoNames, NOW);
+    }
+
+    /// Peak and present use in MiB.
+    fn end(mut self, label: &str) -> (f64, f64) {
+        self.engine.end_round(NOW);
+        self.engine.end_round(NOW);
+        let mib = |bytes: usize| bytes.saturating_sub(self.before) as f64 / f64::from(1 << 20);
+        let (peak, live) = (mib(PEAK.load(Ordering::Relaxed)), mib(LIVE.load(Ordering::Relaxed)));
+        println!("{label}: at most {peak:.1} MiB, {live:.1} MiB at the end");
+        (peak, live)
+    }
+}
+
+/// MiB. What each flood may take at most; one by one, for they are different defects.
+const BOUND: f64 = 64.0;
+
+#[test]
+fn floods_are_bounded() {
+    let mut flood = Flood::new();
+    for n in 1..=10_000_u64 {
+        flood.span(n, 2, 1, "Controller/a", &[]);
+    }
+    let (peak, _) = flood.end("10,000 open requests");
+    assert!(peak < BOUND);
+
+    let mut flood = Flood::new();
+    for n in 1..=100_000_u64 {
+        flood.span(n, 2, 1, &format!("Controller/some/long/name/of/an/endpoint/{n}"), &[]);
+        flood.span(n, 1, 0, "Middleware", &[]);
+        if n % 1000 == 0 {
+            flood.engine.end_round(NOW);
+        }
+    }
+    let (peak, _) = flood.end("100,000 endpoints");
+    assert!(peak < BOUND);
+
+    let mut flood = Flood::new();
+    for n in 1..=100_000_u64 {
+        flood.span(n, 1, 0, "Controller/a", &[]);
+        let sql = format!("SELECT some, columns, and, more{n} FROM a_table_{n} WHERE a = 'b'");
+        flood.span(n, 2, 1, "SQL/Query", &[("db.statement", &sql)]);
+        let url = format!("https://h{n}.example.com/");
+        flood.span(n, 3, 1, "HTTP/GET", &[("url", &url), (&format!("key{n}"), "x")]);
+        if n % 1000 == 0 {
+            flood.engine.end_round(NOW);
+        }
+    }
+    let (peak, _) = flood.end("100,000 statements, hosts and tag keys");
+    assert!(peak < BOUND);
+
+    let mut flood = Flood::new();
+    let text = "x".repeat(2000);
+    for n in 1..=300_000_u64 {
+        flood.span(1, n + 1, 1, "Custom/x", &[("text", &text)]);
+    }
+    flood.span(1, 1, 0, "Controller/a", &[]);
+    let (peak, live) = flood.end("a request of 300,000 spans with text");
+    assert!(peak < BOUND && live < BOUND / 16.0);
+
+    let mut flood = Flood::new();
+    for n in 1..=400_000_u64 {
+        flood.span(n % 9000 + 1, n + 1, 1, "Custom/x", &[]);
+    }
+    let (peak, _) = flood.end("400,000 spans of 9,000 open requests");
+    assert!(peak < BOUND);
+
+    let mut flood = Flood::new();
+    for n in 1..=12_000_u64 {
+        let sql = format!("SELECT a{} FROM b", n % 1000);
+        let long = format!("{sql} WHERE {}", "abc = def AND ".repeat(300));
+        let sql = if n % 2 == 0 { long } else { sql };
+        flood.span(n % 9000 + 1, n + 1, 1, "SQL/Query", &[("db.statement", &sql)]);
+    }
+    let (peak, _) = flood.end("12,000 statements of 9,000 open requests");
+    assert!(peak < BOUND);
+
+    let mut flood = Flood::new();
+    for n in 1..=6_000_u64 {
+        if n % 100 == 1 {
+            flood.span(n / 100 + 1, 1, 0, &format!("Controller/{}", n / 100), &[]);
+        }
+        let sql = format!("SELECT a{n} FROM b WHERE {}", "abc = def AND ".repeat(300));
+        flood.span(n / 100 + 1, n + 1, 1, "SQL/Query", &[("db.statement", &sql)]);
+        if n % 100 == 0 {
+            flood.engine.end_round(NOW);
+        }
+    }
+    let (peak, _) = flood.end("6,000 long statements in traces and tables");
+    assert!(peak < BOUND);
+}
