@@ -24,10 +24,11 @@ endif
 REMAP := --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(HOME)/.cargo=cargo
 build bench: export RUSTFLAGS := $(REMAP) $(RUSTFLAGS)
 
-.PHONY: build demo test bench install install-files header docs clean help
+
+.PHONY: build demo test soak fuzz core-agent-dist bench install install-files header docs clean help
 
 help: ## What there is to make
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 # Each artefact by itself: naming several crate types in one build silently switches LTO off.
 build: ## The shared object, the static library, the executable
@@ -48,7 +49,22 @@ test: ## Everything that must hold; installs what it lacks, where it may
 	$(MAKE) build
 	python3 ffi-tests/packaging.py
 	python3 ffi-tests/run.py
+	python3 ffi-tests/agent/run.py
 	examples/demo/run --check
+
+KILLS ?= 10000
+SECONDS ?= 1200
+
+soak: build ## Kills recording processes KILLS times; loads the agent for SECONDS
+	python3 ffi-tests/kill/run.py $(KILLS)
+	SOAK=$(SECONDS) python3 ffi-tests/agent/run.py --only load
+
+fuzz: ## Fuzzes the SQL engine for SECONDS (needs cargo-fuzz)
+	python3 fuzz/seeds.py
+	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run sql -- -max_total_time=$(SECONDS)
+
+core-agent-dist: build ## Lays out the executable in DIR as agents that launch it expect it
+	examples/core-agent/dist $(DIR)
 
 bench: build ## Us and the peers on the same work
 	$(CARGO) bench
