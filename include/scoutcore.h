@@ -32,6 +32,10 @@
 #include <stdint.h>
 
 
+/* --------------------------------------------------------------------------
+ * What a call came to
+ * -------------------------------------------------------------------------- */
+
 /**
  * Done.
  */
@@ -138,6 +142,10 @@
  */
 #define SCOUT_E_PANIC -900
 
+/* --------------------------------------------------------------------------
+ * Constants
+ * -------------------------------------------------------------------------- */
+
 /**
  * The tag's value is `str` (or `value_id`).
  */
@@ -162,6 +170,10 @@
  * The ABI this header describes: `scout_abi_version()` must return this number.
  */
 #define SCOUT_ABI_VERSION 1
+
+/* --------------------------------------------------------------------------
+ * Types
+ * -------------------------------------------------------------------------- */
 
 /**
  * What a call came to. Zero and positive: it did its work. Negative: it did not, and
@@ -350,6 +362,10 @@ typedef struct scout_error_t {
 extern "C" {
 #endif // __cplusplus
 
+/* --------------------------------------------------------------------------
+ * Checking, starting, flushing, ending
+ * -------------------------------------------------------------------------- */
+
 /**
  * The library's ABI version. Compare it with `SCOUT_ABI_VERSION` before any other call, and use
  * nothing else if they differ.
@@ -420,6 +436,10 @@ scout_status_t scout_flush(scout_core_t core,
  */
 scout_status_t scout_shutdown(scout_core_t core,
                               uint32_t timeout_ms);
+
+/* --------------------------------------------------------------------------
+ * Recording: never blocks
+ * -------------------------------------------------------------------------- */
 
 /**
  * Gives a string a 32-bit id, to be used in place of the string from then on: cheaper to pass,
@@ -551,6 +571,10 @@ scout_status_t scout_record_event(scout_core_t core,
                                   const char *json,
                                   size_t json_len);
 
+/* --------------------------------------------------------------------------
+ * Looking inside
+ * -------------------------------------------------------------------------- */
+
 /**
  * Copies out the core's counters, as a flat JSON object of numbers: what was recorded, dropped
  * (by cause), clamped, spooled, delivered. The keys: docs/stats.md.
@@ -601,6 +625,10 @@ scout_status_t scout_next_log(scout_core_t core,
 scout_status_t scout_last_error(char *buffer,
                                 size_t capacity,
                                 size_t *len);
+
+/* --------------------------------------------------------------------------
+ * The SQL engine on its own
+ * -------------------------------------------------------------------------- */
 
 /**
  * Copies out a statement with every literal replaced by `?`, comments dropped and white space

@@ -8,6 +8,27 @@ use std::path::Path;
 /// In reading order: this is the order of the header's sections.
 const SOURCES: &[&str] = &["status", "types", "lifecycle", "record", "inspect", "sql"];
 
+/// A section's title, before the comment of its first item.
+const SECTIONS: &[(&str, &str)] = &[
+    ("#define SCOUT_OK ", "What a call came to"),
+    ("#define SCOUT_TAG_STRING ", "Constants"),
+    ("typedef int32_t scout_status_t;", "Types"),
+    ("uint32_t scout_abi_version(", "Checking, starting, flushing, ending"),
+    ("scout_status_t scout_intern(", "Recording: never blocks"),
+    ("scout_status_t scout_stats(", "Looking inside"),
+    ("scout_status_t scout_sql_sanitize(", "The SQL engine on its own"),
+];
+
+fn with_sections(mut header: String) -> String {
+    for (item, title) in SECTIONS {
+        let at = header.find(&format!("\n{item}")).unwrap();
+        let comment = header[..at].rfind("/**").unwrap();
+        let rule = "-".repeat(74);
+        header.insert_str(comment, &format!("/* {rule}\n * {title}\n * {rule} */\n\n"));
+    }
+    header
+}
+
 fn generate() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).unwrap();
@@ -17,7 +38,7 @@ fn generate() -> String {
     }
     let mut bytes = Vec::new();
     builder.generate().unwrap().write(&mut bytes);
-    String::from_utf8(bytes).unwrap()
+    with_sections(String::from_utf8(bytes).unwrap())
 }
 
 #[test]
