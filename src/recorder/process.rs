@@ -195,7 +195,8 @@ impl Recorder {
                     return None;
                 }
                 if !self.growing.swap(true, Ordering::Acquire) {
-                    self.grow(limit, reserve);
+                    // The first chunk may be no more than the reserve.
+                    while self.free.len() <= reserve && self.grow(limit) {}
                     self.growing.store(false, Ordering::Release);
                     return self.pop(reserve);
                 }
@@ -223,12 +224,12 @@ impl Recorder {
     }
 
     /// Adds a chunk, but for what would go beyond `limit`. One thread at a time.
-    fn grow(&self, limit: usize, reserve: usize) {
+    fn grow(&self, limit: usize) -> bool {
         let filled = self.filled.load(Ordering::Relaxed);
-        if filled >= limit || self.free.len() > reserve {
-            return;
+        if filled >= limit {
+            return false;
         }
-        let Ok(region) = self.arena.grow() else { return };
+        let Ok(region) = self.arena.grow() else { return false };
         let places = self.directory.iter().enumerate().skip(filled);
         for ((index, place), segment) in places.zip(segments_of(region)) {
             segment.reset(self.stamp, Phase::Free, Purpose::Records);
@@ -238,6 +239,7 @@ impl Recorder {
         }
         self.filled.store((filled + CHUNK).min(self.directory.len()), Ordering::Release);
         self.counters.segments.fetch_add(CHUNK as u64, Ordering::Relaxed);
+        true
     }
 
     pub(super) fn segment(&self, index: u32) -> Option<Segment> {

@@ -6,7 +6,7 @@ use crate::core::{self, Failure, Handle};
 use crate::model::{NameId, UnixNanos};
 use crate::record::{AppEvent, Text};
 use crate::sys::dir::Dir;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// One application of one account: what `Register` names. Its core starts with its first data.
@@ -26,6 +26,8 @@ pub(super) struct Application {
     /// Requests handed on in part.
     pub(super) torn: AtomicUsize,
     memory: Memory,
+    /// Whether the core knows all of it.
+    told: AtomicBool,
     host: Mutex<Option<String>>,
 }
 
@@ -51,6 +53,7 @@ impl Application {
             last_used: AtomicU64::new(0),
             torn: AtomicUsize::new(0),
             memory,
+            told: AtomicBool::new(true),
             host: Mutex::new(None),
         }
     }
@@ -78,6 +81,9 @@ impl Application {
         start: impl FnOnce(&str) -> Result<Handle, Failure>,
     ) -> Result<Handle, Failure> {
         if let Some(handle) = self.handle() {
+            if !self.told.load(Ordering::Relaxed) {
+                self.tell(handle);
+            }
             return Ok(handle);
         }
         let _changing = lock(&self.changing);
@@ -87,11 +93,16 @@ impl Application {
         let remembered = || self.memory.all().pop().map(|metadata| metadata.host);
         let host = lock(&self.host).clone().or_else(remembered).unwrap_or_default();
         let handle = start(&host)?;
-        for metadata in self.memory.all() {
-            let _ = record_metadata(handle, metadata.time, &metadata.json);
-        }
+        self.tell(handle);
         self.handle.store(handle, Ordering::Release);
         Ok(handle)
+    }
+
+    /// Tells a core all that is remembered. Where it has no room, the next record tries again.
+    fn tell(&self, handle: Handle) {
+        let all = self.memory.all();
+        let told = all.iter().all(|said| record_metadata(handle, said.time, &said.json).is_ok());
+        self.told.store(told, Ordering::Relaxed);
     }
 
     /// Forgets a core that has ended.
@@ -117,13 +128,15 @@ impl Application {
     }
 
     /// Remembers what it says about itself, by host, and tells the core if that runs.
-    pub(super) fn describe(&self, dir: Option<&Dir>, metadata: Metadata) -> Result<(), Failure> {
+    pub(super) fn describe(&self, dir: Option<&Dir>, metadata: Metadata) {
         self.note_host(&metadata.host);
-        if let Some(handle) = self.handle() {
-            record_metadata(handle, metadata.time, &metadata.json)?;
-        }
+        let told = self
+            .handle()
+            .is_none_or(|handle| record_metadata(handle, metadata.time, &metadata.json).is_ok());
         self.memory.keep(dir, &self.label, metadata);
-        Ok(())
+        if !told {
+            self.told.store(false, Ordering::Relaxed);
+        }
     }
 }
 

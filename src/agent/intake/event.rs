@@ -48,7 +48,8 @@ impl Hub {
         if text.len() > MAX_METADATA {
             return Err(Failure::TooLarge("metadata is at most 65,000 bytes"));
         }
-        app.describe(self.memory_dir(), Metadata { host, time, json: text })
+        app.describe(self.memory_dir(), Metadata { host, time, json: text });
+        Ok(())
     }
 
     /// Utilisation is a percentage of all processors, so at most 100; what agents send can be far
