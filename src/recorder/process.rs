@@ -111,7 +111,7 @@ impl Recorder {
             directory: std::iter::repeat_with(AtomicPtr::default).take(places).collect(),
             filled: AtomicUsize::new(0),
             limit,
-            reserve: if file.is_some() { (limit / 4).clamp(1, 16) } else { 0 },
+            reserve: if file.is_some() { (limit / 4).clamp(1, CHUNK / 2) } else { 0 },
             free: ArrayQueue::new(places),
             full: ArrayQueue::new(places),
             arena: Arena::new(file),
