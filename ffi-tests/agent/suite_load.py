@@ -209,7 +209,8 @@ def test_a_core_that_is_behind_slows_its_clients_and_loses_nothing():
     load = Load(agent.port, 100)
     polite = Polite(agent.port)
     load.run(4, 10**7)
-    count = polite.end(at_most=1.5)
+    # Less than what Python's agent waits for an answer.
+    count = polite.end(at_most=3)
     counters = agent.counters()
     check(agent.end(), load)
     assert counters["requests_waited"] > 0, "nothing had to wait: this test tests nothing"
