@@ -104,7 +104,8 @@ def test_500_connections_and_50000_spans_a_second():
     before, idle = agent.usage()
     rate = load.run(seconds, 50000)
     after, memory = agent.usage()
-    requests = polite.end(at_most=1.0)
+    # Less than what Python's agent waits for an answer; disks have their moments.
+    requests = polite.end(at_most=3)
     counters = agent.counters()
     payloads = agent.end()
     check(payloads, load)
