@@ -104,7 +104,8 @@ def test_500_connections_and_50000_spans_a_second():
     before, idle = agent.usage()
     rate = load.run(seconds, 50000)
     after, memory = agent.usage()
-    requests = polite.end(at_most=1.0)
+    # Less than what Python's agent waits for an answer; disks have their moments.
+    requests = polite.end(at_most=3)
     counters = agent.counters()
     payloads = agent.end()
     check(payloads, load)
@@ -209,7 +210,8 @@ def test_a_core_that_is_behind_slows_its_clients_and_loses_nothing():
     load = Load(agent.port, 100)
     polite = Polite(agent.port)
     load.run(4, 10**7)
-    count = polite.end(at_most=1.5)
+    # Less than what Python's agent waits for an answer.
+    count = polite.end(at_most=3)
     counters = agent.counters()
     check(agent.end(), load)
     assert counters["requests_waited"] > 0, "nothing had to wait: this test tests nothing"
