@@ -182,3 +182,33 @@ fn the_last_error_is_the_threads_own_and_is_cut_at_a_character() {
     with_last_error(|text| assert_eq!(text.chars().count(), 256));
     std::thread::spawn(|| with_last_error(|text| assert!(text.is_empty()))).join().unwrap();
 }
+
+#[test]
+fn on_file_segments_are_given_back_by_checkpoints_and_carry_what_is_open() {
+    let path = std::env::temp_dir().join(format!("scout-recorder-{}", std::process::id()));
+    let dir = crate::sys::dir::Dir::create(&path, crate::sys::dir::Trust::Private).unwrap();
+    let file = SegmentFile::create(dir, format!("x{SUFFIX}")).unwrap();
+    let stamp = STAMPS.fetch_add(1, Ordering::Relaxed);
+    let recorder =
+        Box::leak(Box::new(Recorder::new(stamp, 16 << 20, NameTable::default(), Some(file))));
+    install(5, recorder);
+    let mut f = Fixture { slot: 5, stamp, recorder, drainer: recorder.drainer().unwrap() };
+    put(f.slot, f.stamp, 1).expect("the first record finds room");
+    for round in 1..=20u64 {
+        // Four segments a round, more than the file holds in all were they not given back.
+        for id in 0..3000 {
+            put(f.slot, f.stamp, id + 1).unwrap();
+        }
+        f.drain();
+        let open = round % 2 == 1;
+        let carry = f.drainer.carry_over(f.recorder, |_| open).unwrap();
+        f.drainer.checkpoint(f.recorder, carry, |number| assert_eq!(number, round as u32));
+        assert_eq!(f.recorder.file().unwrap().committed(), round as u32);
+    }
+    let segments = f.recorder.counters.segments.load(Ordering::Relaxed);
+    assert!(segments <= 32, "{segments} segments");
+    assert!(retire(f.slot, f.recorder, Instant::now() + Duration::from_secs(5)));
+    f.recorder.release_segments();
+    assert!(!path.join(format!("x{SUFFIX}")).exists());
+    std::fs::remove_dir_all(path).unwrap();
+}
