@@ -4,6 +4,7 @@ require_relative "scout/library"
 require_relative "scout/record"
 require_relative "scout/core"
 require_relative "scout/span"
+require_relative "scout/sql"
 
 # scoutcore for Ruby: application monitoring through libscoutcore, with the ffi gem or Fiddle.
 #
@@ -14,6 +15,9 @@ require_relative "scout/span"
 #       Scout.tag_request("path" => "/orders/7")
 #       Scout.span("SQL/Query", "db.statement" => sql) { connection.execute(sql) }
 #     end
+#
+#     Scout.sanitize_sql("SELECT * FROM users WHERE id = 7", dialect: "postgres")  # "... WHERE id = ?"
+#     Scout.summarize_sql("SELECT * FROM users WHERE id = 7")                      # "SELECT users"
 #
 # Copy `scout.rb` and `scout/` into your gem; they need nothing but Ruby 2.7 or newer. The ffi gem
 # is used where it is installed, else Fiddle; `Scout.start(backend: :fiddle)` chooses.
@@ -28,6 +32,7 @@ require_relative "scout/span"
 #   call                                                   may wait         GVL
 #   span, tag_request, rename, ignore, error               never            kept
 #   metric, event, stats                                   never            kept
+#   sanitize_sql, summarize_sql                            never            kept
 #   start, diagnose                                        milliseconds     kept
 #   flush, shutdown (also at exit)                         to the timeout   released
 #
@@ -199,6 +204,21 @@ module Scout
     # The core's report for a support ticket. Looks at files: not in a request.
     def diagnose
       @core ? @core.diagnose : { "off" => @off }
+    end
+
+    # The statement with `?` for every literal, without comments: safe to store and to show.
+    #
+    # `sql` is a String of any bytes; `dialect` a database's or an adapter's name ("postgres",
+    # "mysql2", ...), and nil or an unknown one means the strictest reading. Never raises and never
+    # returns the raw text: without a library, or for what is no String, it is "?".
+    def sanitize_sql(sql, dialect: nil)
+      Sql.sanitize(sql, dialect)
+    end
+
+    # The statement's verbs and tables, e.g. "SELECT users": of low cardinality, at most 255 bytes.
+    # Otherwise as `sanitize_sql`; without a library "".
+    def summarize_sql(sql, dialect: nil)
+      Sql.summarize(sql, dialect)
     end
 
     # :nodoc: for Span

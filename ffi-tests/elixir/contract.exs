@@ -127,6 +127,54 @@ defmodule Contract do
     {:ok, long} = Native.sql_sanitize("", "SELECT a FROM b WHERE " <> String.duplicate("c = d AND ", 4_000))
     check(byte_size(long) > 30_000)
     same(Native.sql_sanitize(nil, "x"), :badarg)
+    same(Native.sql_summarize("", self()), :badarg)
+  end
+
+  def sql_dialects(_directory) do
+    # A backslash escapes in MySQL only.
+    statement = "SELECT a FROM t WHERE b = 'x\\' AND c = 'y'"
+    sanitized = "SELECT a FROM t WHERE b = ?"
+    for dialect <- ["postgres", :postgrex], do: same(Scout.sanitize_sql(statement, dialect), sanitized <> " AND c = ?")
+    for dialect <- ["mysql2", :myxql, nil], do: same(Scout.sanitize_sql(statement, dialect), sanitized)
+
+    for dialect <- [nil, "sqlite", "no such", "", <<0>>, <<255>>, 7, 'list'] do
+      same(Scout.sanitize_sql("SELECT a FROM users WHERE b = 'secret'", dialect), "SELECT a FROM users WHERE b = ?")
+      same(Scout.summarize_sql("SELECT a FROM users WHERE b = 'secret'", dialect), "SELECT users")
+    end
+  end
+
+  def sql_of_any_bytes(_directory) do
+    same([Scout.sanitize_sql(""), Scout.summarize_sql("")], ["", ""])
+
+    for inside <- [<<255, 254>>, <<0>>, <<?a, 0, ?b>>, <<0xC3>>, "é"] do
+      statement = "SELECT * FROM users WHERE a = 'secret" <> inside <> "'"
+      same(Scout.sanitize_sql(statement), "SELECT * FROM users WHERE a = ?")
+      same(Scout.summarize_sql(statement), "SELECT users")
+    end
+
+    all = String.duplicate(:binary.list_to_bin(Enum.to_list(0..255)), 40)
+
+    for garbage <- [<<255>>, <<0>>, "'secret" <> <<0>>, all, String.duplicate("SELECT `" <> <<255>> <> "`, ", 400)] do
+      sanitized = Scout.sanitize_sql(garbage)
+      check(String.valid?(sanitized) and not (sanitized =~ "secret"), sanitized)
+      check(String.valid?(Scout.summarize_sql(garbage)))
+    end
+
+    for other <- [nil, 7, :atom, self(), 'SELECT 1', <<1::7>>],
+        do: same([Scout.sanitize_sql(other), Scout.summarize_sql(other)], ["?", ""])
+  end
+
+  # On a normal scheduler up to 64 KiB, on a dirty one above.
+  def sql_of_many_kilobytes(_directory) do
+    for kilobytes <- [60, 100], part <- ["name = 'secret' AND ", "a = b AND "] do
+      statement = "SELECT * FROM users WHERE " <> String.duplicate(part, div(kilobytes * 1024, byte_size(part))) <> "name = 'secret'"
+      sanitized = Scout.sanitize_sql(statement)
+      check(String.starts_with?(sanitized, "SELECT * FROM users WHERE") and not (sanitized =~ "secret"))
+      check(byte_size(sanitized) <= 65_536 + 64, byte_size(sanitized))
+      same(Scout.summarize_sql(statement), "SELECT users")
+    end
+
+    for size <- [65_535, 65_536, 65_537], do: check(Scout.sanitize_sql("SELECT '" <> String.duplicate("x", size - 8)) == "SELECT ?")
   end
 
   # ---- the binding

@@ -31,11 +31,27 @@ defmodule Loading do
     use_everything()
   end
 
+  def sql_at_any_time(directory) do
+    sql_works()
+    started(directory)
+    sql_works()
+    Scout.shutdown(5000)
+    sql_works()
+  end
+
+  defp sql_works do
+    statement = "SELECT  *  FROM users WHERE name = 'secret' AND id = 42 -- secret"
+    same(Scout.sanitize_sql(statement), "SELECT * FROM users WHERE name = ? AND id = ?")
+    same(Scout.summarize_sql(statement, "postgres"), "SELECT users")
+  end
+
   # Without its shim, as when it could not be compiled.
   def without_the_shim(directory) do
     ebin = Path.join(directory, "ebin")
     File.cp_r!(Path.dirname(:code.which(Scout)), ebin)
-    program = "{:off, reason} = Scout.start(); true = Scout.span(\"Controller/x\", fn -> true end); IO.puts(reason)"
+    program =
+      "{:off, reason} = Scout.start(); true = Scout.span(\"Controller/x\", fn -> true end); " <>
+      "{\"?\", \"\"} = {Scout.sanitize_sql(\"a\"), Scout.summarize_sql(\"a\")}; IO.puts(reason)"
     {said, 0} = System.cmd("elixir", ["-pa", ebin, "-e", program], stderr_to_stdout: true)
     check(said =~ "scout_nif", said)
   end
@@ -59,6 +75,8 @@ defmodule Loading do
     same(Scout.off_reason(), reason)
     use_everything()
     same(Scout.Native.now(1), :off)
+    same(Scout.sanitize_sql("SELECT 'secret' FROM users"), "?")
+    same(Scout.summarize_sql("SELECT 'secret' FROM users", "postgres"), "")
   end
 
   # Every public function, as an application calls them.

@@ -13,6 +13,7 @@ import test_encoding  # noqa: F401
 import test_fork  # noqa: F401
 import test_loading  # noqa: F401
 import test_spans  # noqa: F401
+import test_sql  # noqa: F401
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

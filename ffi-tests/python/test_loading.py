@@ -68,6 +68,8 @@ def refused(path, *words):
     assert len(heard.warnings()) == 1, heard.lines
     use_everything()
     assert scout.diagnose() == {"off": reason}
+    assert scout.sanitize_sql("SELECT 'secret' FROM users") == "?"
+    assert scout.summarize_sql("SELECT 'secret' FROM users", "postgres") == ""
 
 
 @test

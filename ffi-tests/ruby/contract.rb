@@ -5,6 +5,7 @@ require_relative "test_abi"
 require_relative "test_encoding"
 require_relative "test_loading"
 require_relative "test_spans"
+require_relative "test_sql"
 require_relative "test_fork"
 
 exit(main)

@@ -39,6 +39,8 @@ def refused(path, *words)
   same said.string.scan("WARN").size, 1
   use_everything
   same Scout.diagnose, { "off" => Scout.off_reason }
+  same Scout.sanitize_sql("SELECT 'secret' FROM users"), "?"
+  same Scout.summarize_sql("SELECT 'secret' FROM users", dialect: "postgres"), ""
 end
 
 test("missing-library") { refused("/nonexistent/libscoutcore.so", "/nonexistent/libscoutcore.so") }

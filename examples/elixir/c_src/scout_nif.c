@@ -397,11 +397,12 @@ NIF(shutdown)
 
 /* ---- what is copied out --------------------------------------------------------------------- */
 
-/* Calls `copy` with a buffer that is large enough: {ok, binary}, empty, or {error, ...}. */
-#define COPIED(copy)                                                                           \
+/* Calls `copy` with a buffer that is large enough, of `first` bytes at first: {ok, binary}, empty,
+ * or {error, ...}. */
+#define COPIED(first, copy)                                                                    \
     do {                                                                                       \
         ErlNifBinary out;                                                                      \
-        size_t len = 0, room = 4096;                                                           \
+        size_t len = 0, room = (first);                                                        \
         if (!enif_alloc_binary(room, &out))                                                    \
             return bad(env);                                                                   \
         scout_status_t status;                                                                 \
@@ -423,7 +424,7 @@ NIF(stats)
     (void)argc;
     if (!get_core(env, argv[0], &core))
         return bad(env);
-    COPIED(c.scout_stats(core, (char *)out.data, room, &len));
+    COPIED(4096, c.scout_stats(core, (char *)out.data, room, &len));
 }
 
 NIF(diagnose)
@@ -432,7 +433,7 @@ NIF(diagnose)
     (void)argc;
     if (!get_core(env, argv[0], &core))
         return bad(env);
-    COPIED(c.scout_diagnose(core, (char *)out.data, room, &len));
+    COPIED(4096, c.scout_diagnose(core, (char *)out.data, room, &len));
 }
 
 NIF(next_log)
@@ -441,31 +442,39 @@ NIF(next_log)
     (void)argc;
     if (!get_core(env, argv[0], &core))
         return bad(env);
-    COPIED(c.scout_next_log(core, (char *)out.data, room, &len));
+    COPIED(4096, c.scout_next_log(core, (char *)out.data, room, &len));
 }
 
-/* (dialect, statement) */
-NIF(sql_sanitize)
-{
-    const char *dialect, *sql;
-    size_t dialect_len, sql_len;
-    (void)argc;
-    if (*off || !get_text(env, argv[0], &dialect, &dialect_len) ||
-        !get_text(env, argv[1], &sql, &sql_len))
-        return bad(env);
-    COPIED(c.scout_sql_sanitize(dialect, dialect_len, sql, sql_len, (char *)out.data, room, &len));
-}
+/* (dialect, statement). The library uses the first 64 KiB; a statement that is longer goes to a
+ * dirty CPU scheduler, and one that is not takes its share of the process's time slice. */
+enum { SQL_HEAD = 64 << 10 };
 
-NIF(sql_summarize)
-{
-    const char *dialect, *sql;
-    size_t dialect_len, sql_len;
-    (void)argc;
-    if (*off || !get_text(env, argv[0], &dialect, &dialect_len) ||
-        !get_text(env, argv[1], &sql, &sql_len))
-        return bad(env);
-    COPIED(c.scout_sql_summarize(dialect, dialect_len, sql, sql_len, (char *)out.data, room, &len));
-}
+#define SQL_NIF(name, function)                                                                \
+    static ERL_NIF_TERM name##_now(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])        \
+    {                                                                                          \
+        const char *dialect, *sql;                                                             \
+        size_t dialect_len, sql_len;                                                           \
+        (void)argc;                                                                            \
+        if (*off || !get_text(env, argv[0], &dialect, &dialect_len) ||                         \
+            !get_text(env, argv[1], &sql, &sql_len))                                           \
+            return bad(env);                                                                   \
+        COPIED((sql_len < SQL_HEAD ? sql_len : SQL_HEAD) + 64,                                 \
+               c.function(dialect, dialect_len, sql, sql_len, (char *)out.data, room, &len));  \
+    }                                                                                          \
+    NIF(name)                                                                                  \
+    {                                                                                          \
+        ErlNifBinary sql;                                                                      \
+        if (enif_inspect_binary(env, argv[1], &sql)) {                                         \
+            if (sql.size > SQL_HEAD)                                                           \
+                return enif_schedule_nif(env, #name, ERL_NIF_DIRTY_JOB_CPU_BOUND, name##_now,  \
+                                         argc, argv);                                          \
+            enif_consume_timeslice(env, 1 + (int)(sql.size >> 10));                            \
+        }                                                                                      \
+        return name##_now(env, argc, argv);                                                    \
+    }
+
+SQL_NIF(sql_sanitize, scout_sql_sanitize)
+SQL_NIF(sql_summarize, scout_sql_summarize)
 
 /* nil, or why every function here does nothing. */
 NIF(off_reason)

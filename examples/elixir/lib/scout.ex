@@ -9,6 +9,9 @@ defmodule Scout do
         Scout.span("SQL/Query", %{"db.statement" => sql}, fn -> Repo.query(sql) end)
       end)
 
+      Scout.sanitize_sql("SELECT * FROM users WHERE id = 7", "postgres")  # "... WHERE id = ?"
+      Scout.summarize_sql("SELECT * FROM users WHERE id = 7")             # "SELECT users"
+
   `Scout.Tracing` traces whole functions by an attribute. Copy `lib/` and `c_src/` into your
   library; they need nothing but Elixir 1.12 and a C compiler (`make`, or mix, which calls it).
 
@@ -22,6 +25,8 @@ defmodule Scout do
   |----------------------------------------------------|----------------|----------------------|
   | `span`, `tag`, `tag_request`, `rename`, `ignore`   | never          | the normal scheduler |
   | `error`, `metric`, `event`, `stats`                | never          | the normal scheduler |
+  | `sanitize_sql`, `summarize_sql`: up to 64 KiB      | never          | the normal scheduler |
+  | ... and of longer statements                       | never          | a dirty CPU one      |
   | `start`, `diagnose`                                | milliseconds   | a dirty I/O one      |
   | `flush`, `shutdown` (also when the node stops)     | to the timeout | a dirty I/O one      |
 
@@ -244,6 +249,37 @@ defmodule Scout do
       _ -> Json.encode(off: off_reason())
     end
   end
+
+  @doc """
+  The statement with `?` for every literal, without comments: safe to store and to show.
+
+  `sql` is a binary of any bytes; `dialect` a database's or an adapter's name ("postgres", :myxql,
+  ...), and nil or an unknown one means the strictest reading. Needs no `start/1`. Never raises and
+  never returns the raw text: without a library, or for what is no binary, it is "?".
+  """
+  @spec sanitize_sql(binary, String.t() | atom) :: String.t()
+  def sanitize_sql(sql, dialect \\ nil) do
+    case Native.sql_sanitize(dialect(dialect), sql) do
+      {:ok, text} -> text
+      _ -> "?"
+    end
+  end
+
+  @doc """
+  The statement's verbs and tables, e.g. "SELECT users": of low cardinality, at most 255 bytes.
+  Otherwise as `sanitize_sql/2`; without a library "".
+  """
+  @spec summarize_sql(binary, String.t() | atom) :: String.t()
+  def summarize_sql(sql, dialect \\ nil) do
+    case Native.sql_summarize(dialect(dialect), sql) do
+      {:ok, text} -> text
+      _ -> ""
+    end
+  end
+
+  defp dialect(name) when is_binary(name), do: name
+  defp dialect(name) when is_atom(name) and name != nil, do: Atom.to_string(name)
+  defp dialect(_), do: ""
 
   defp core, do: :persistent_term.get({__MODULE__, :core}, nil)
 

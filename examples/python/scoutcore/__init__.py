@@ -12,6 +12,9 @@
     @scout.span("Job/mailer")                     # functions, and `async def`
     async def mailer(): ...
 
+    scout.sanitize_sql("SELECT * FROM users WHERE id = 7", "postgres")  # "... WHERE id = ?"
+    scout.summarize_sql("SELECT * FROM users WHERE id = 7")             # "SELECT users"
+
 Copy this folder into your package; it needs nothing but Python 3.8 or newer.
 
 **The library** is looked for in `$SCOUTCORE_LIB` (a file; then only there), next to this folder's
@@ -24,6 +27,7 @@ none loads with the right ABI version, there is one warning and everything is a 
 |--------------------------------------------------------|----------------|----------|
 | `span`, `tag_request`, `rename`, `ignore`, `error`     | never          | kept     |
 | `metric`, `event`, `stats`                             | never          | kept     |
+| `sanitize_sql`, `summarize_sql`                        | never          | kept     |
 | `start`                                                | briefly        | released |
 | `flush`, `shutdown` (also at exit)                     | to its timeout | released |
 | `diagnose`                                             | milliseconds   | released |
@@ -37,8 +41,9 @@ exit hook runs: call `scout.flush()` at the end of their work.
 
 from ._agent import diagnose, flush, off_reason, shutdown, start, stats
 from ._spans import current, error, event, ignore, metric, rename, span, tag_request
+from ._sql import sanitize_sql, summarize_sql
 
 __all__ = [
     "current", "diagnose", "error", "event", "flush", "ignore", "metric", "off_reason", "rename",
-    "shutdown", "span", "start", "stats", "tag_request",
+    "sanitize_sql", "shutdown", "span", "start", "stats", "summarize_sql", "tag_request",
 ]

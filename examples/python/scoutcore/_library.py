@@ -90,9 +90,9 @@ class Library:
         return copied(self.scout_last_error)[1].decode("utf-8", "replace")
 
 
-def copied(function, *arguments):
+def copied(function, *arguments, room=4096):
     """Calls a function that copies out, with a buffer that is large enough: (status, bytes)."""
-    buffer, size = ctypes.create_string_buffer(4096), ctypes.c_size_t()
+    buffer, size = ctypes.create_string_buffer(room), ctypes.c_size_t()
     status = function(*arguments, buffer, len(buffer), size)
     while status == E_TOO_SMALL:  # again if it grew in between
         buffer = ctypes.create_string_buffer(size.value + 256)
@@ -110,8 +110,22 @@ def candidates():
     return [path for path in beside if os.path.exists(path)] + list(_SYSTEM)
 
 
+_last = None
+
+
 def load():
     """The first candidate that loads and fits, and None; or None, and why each did not."""
+    global _last
+    _last = _searched()
+    return _last
+
+
+def found():
+    """The library of the last `load`, for what needs no core; looked for once. Or None."""
+    return (_last or load())[0]
+
+
+def _searched():
     reasons = []
     for path in candidates():
         try:

@@ -2,10 +2,13 @@
 
 require "json"
 require "logger"
+require_relative "copy_out"
 
 module Scout
   # One running core: its handle, what it knows by name, and what it tells about itself.
   class Core
+    include CopyOut
+
     # The core could not be started; the message says why, for a person.
     class StartFailed < StandardError
       attr_reader :status
@@ -16,8 +19,6 @@ module Scout
       end
     end
 
-    OK = 0
-    E_TOO_SMALL = -3
     E_DISABLED = -104
     MAX_NAMES = 4096
     LEVELS = {
@@ -83,25 +84,6 @@ module Scout
         line = JSON.parse(line)
         logger.add(LEVELS.fetch(line["level"], Logger::INFO), line["message"], "scout")
       end
-    end
-
-    private
-
-    # Room for a result of up to 8 bytes.
-    def out
-      ("\0" * 8).b
-    end
-
-    # Calls a function that copies out, with a buffer that is large enough. nil: nothing to copy.
-    def copied
-      buffer = ("\0" * 4096).b
-      size = out
-      status = yield(buffer, buffer.bytesize, size)
-      while status == E_TOO_SMALL # again if it grew in between
-        buffer = ("\0" * (size.unpack1("Q") + 256)).b
-        status = yield(buffer, buffer.bytesize, size)
-      end
-      buffer.byteslice(0, size.unpack1("Q")).force_encoding(Encoding::UTF_8).scrub if status == OK
     end
   end
 end

@@ -22,7 +22,16 @@ module Scout
     end
 
     # The first candidate that loads and fits; or nil, and why each did not.
-    def self.load(backend_name)
+    def self.load(backend_name = nil)
+      @last = search(backend_name)
+    end
+
+    # The library of the last `load`, for what needs no core; looked for once. Or nil.
+    def self.found
+      (@last || load).first
+    end
+
+    def self.search(backend_name)
       backend = backend(backend_name)
       reasons = candidates.map do |path|
         return [open(backend, path), nil]
@@ -59,6 +68,6 @@ module Scout
       end
       name == :ffi ? FfiBackend : FiddleBackend
     end
-    private_class_method :open, :backend
+    private_class_method :search, :open, :backend
   end
 end
