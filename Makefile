@@ -67,7 +67,10 @@ core-agent-dist: build ## Lays out the executable in DIR as agents that launch i
 	examples/core-agent/dist $(DIR)
 
 bench: build ## Us and the peers on the same work
-	$(CARGO) bench
+	$(CARGO) bench --bench engine --bench sql
+	$(CARGO) run --release --manifest-path benches/peers/Cargo.toml
+	python3 ffi-tests/bench/python.py
+	ruby ffi-tests/bench/ruby.rb
 
 header: ## Writes include/scoutcore.h from src/ffi
 	SCOUT_BLESS=1 $(CARGO) test --quiet --test header

@@ -638,7 +638,7 @@ scout_status_t scout_last_error(char *buffer,
  * unknown means the strictest reading. Any bytes are accepted; what cannot be read safely
  * becomes `?`. Over 64 KiB only the head is used. Copies as `scout_stats` does. No core is needed.
  *
- * Never blocks; takes about a microsecond a kilobyte. Any thread.
+ * Never blocks; takes a few microseconds a kilobyte at most. Any thread.
  */
 scout_status_t scout_sql_sanitize(const char *dialect,
                                   size_t dialect_len,

@@ -13,7 +13,7 @@ use ::core::ffi::c_char;
 /// unknown means the strictest reading. Any bytes are accepted; what cannot be read safely
 /// becomes `?`. Over 64 KiB only the head is used. Copies as `scout_stats` does. No core is needed.
 ///
-/// Never blocks; takes about a microsecond a kilobyte. Any thread.
+/// Never blocks; takes a few microseconds a kilobyte at most. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn scout_sql_sanitize(
     dialect: *const c_char,
