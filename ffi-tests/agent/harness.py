@@ -120,6 +120,10 @@ class Agent:
             )
         try:
             socket.create_connection(("127.0.0.1", self.port), 1).close()
+            if self.socket:
+                # Bound after the port; a file alone may be a killed agent's.
+                with socket.socket(socket.AF_UNIX) as client:
+                    client.connect(self.socket)
             return True
         except OSError:
             return False
