@@ -3,7 +3,7 @@ use super::segment::{Phase, Segment};
 use crate::sys::{fork, leaked::Leaked, random, thread::ExitHook};
 use std::cell::{Cell, UnsafeCell};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// What a thread keeps for one recorder.
 #[derive(Clone, Copy)]
@@ -31,7 +31,7 @@ pub(super) struct ThreadRecord {
     busy: AtomicU32,
     pub(super) process: &'static Process,
     writers: UnsafeCell<[Writer; MAX_RECORDERS]>,
-    random: Cell<u64>,
+    random: AtomicU64,
     error: UnsafeCell<ErrorText>,
 }
 
@@ -76,7 +76,7 @@ impl ThreadRecords {
             busy: AtomicU32::new(0),
             process,
             writers: UnsafeCell::new([Writer::NONE; MAX_RECORDERS]),
-            random: Cell::new(random::seed()[0]),
+            random: AtomicU64::new(random::seed()[0]),
             error: UnsafeCell::new(ErrorText { len: 0, bytes: [0; ERROR_BYTES] }),
         }));
         let mut head = self.0.get();
@@ -108,22 +108,21 @@ impl ThreadRecord {
         Some(Entered(self))
     }
 
-    /// The next number of this thread's generator (SplitMix64; Steele, Lea and Flood 2014).
-    /// Never zero.
+    /// Three numbers of this thread's generator (SplitMix64; Steele, Lea and Flood 2014), none zero.
+    /// One atomic step for all: a signal handler in between must not get the same.
     #[inline]
-    pub(super) fn random(&self) -> u64 {
-        loop {
-            let state = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-            self.random.set(state);
-            let mut z = state;
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            z ^= z >> 31;
-            if z != 0 {
-                return z;
-            }
-        }
+    pub(super) fn random(&self) -> [u64; 3] {
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        let state = self.random.fetch_add(STEP.wrapping_mul(3), Ordering::Relaxed);
+        [1, 2, 3].map(|n| mix(state.wrapping_add(STEP.wrapping_mul(n))).max(1))
     }
+}
+
+#[inline]
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 /// A thread inside a recording call; gives access to its writers.

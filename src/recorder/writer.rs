@@ -132,12 +132,12 @@ fn live(process: &Process, slot: usize, stamp: u64) -> bool {
 /// Ids for a new span: its request's, when that is given, or a new one.
 #[inline]
 pub fn begin_ids(trace: Option<TraceId>) -> (TraceId, SpanId) {
-    let record = mine();
+    let [span, high, low] = mine().random();
     let trace = trace.unwrap_or_else(|| {
         let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&record.random().to_be_bytes());
-        bytes[8..].copy_from_slice(&record.random().to_be_bytes());
+        bytes[..8].copy_from_slice(&high.to_be_bytes());
+        bytes[8..].copy_from_slice(&low.to_be_bytes());
         TraceId(bytes)
     });
-    (trace, SpanId(record.random()))
+    (trace, SpanId(span))
 }
