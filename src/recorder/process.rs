@@ -190,7 +190,7 @@ impl Recorder {
         let (index, segment) = self.pop(reserve).or_else(|| {
             // Growing takes a system call or two; whoever comes in between waits for a moment, and
             // gets one of the sixteen.
-            for attempt in 0..2_000 {
+            for attempt in 0..50_000 {
                 if self.filled.load(Ordering::Acquire) >= limit {
                     return None;
                 }
