@@ -45,6 +45,11 @@ def equal(found, expected, what=""):
     assert found == expected, "%s: %r, expected %r" % (what, found, expected)
 
 
+def near(found, expected, what=""):
+    """Seconds that were cut to the microsecond at both ends."""
+    assert abs(found - expected) < 2.5e-6, "%s: %r, expected %r" % (what, found, expected)
+
+
 def clean_env(**extra):
     """An environment without anything of Scout's."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("SCOUT_")}
