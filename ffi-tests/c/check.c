@@ -1,6 +1,8 @@
 /* The helpers that check.h declares. */
 #include "check.h"
 
+#include <stdatomic.h>
+
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -129,17 +131,21 @@ void start_thread(pthread_t *thread, void *(*run)(void *), void *argument)
         FAIL("pthread_create: %s", strerror(failed));
 }
 
-/* splitmix64 over a state per thread; seeded from the system, so again in each fork and thread. */
+/* splitmix64 over a state per thread; seeded from the system, so again in each fork and thread.
+ * The step is atomic: a signal handler that comes in between must not get the same number, or its
+ * request and the interrupted one would be one. */
 uint64_t random_u64(void)
 {
-    static _Thread_local uint64_t state;
+    static _Thread_local _Atomic uint64_t state;
     static _Thread_local pid_t seeded_in;
     if (seeded_in != getpid()) {
-        if (getrandom(&state, sizeof state, 0) != sizeof state)
+        uint64_t seed;
+        if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
             FAIL("no randomness");
+        atomic_store(&state, seed);
         seeded_in = getpid();
     }
-    uint64_t z = (state += 0x9E3779B97F4A7C15u);
+    uint64_t z = atomic_fetch_add(&state, 0x9E3779B97F4A7C15u) + 0x9E3779B97F4A7C15u;
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
     return z ^ (z >> 31);

@@ -95,9 +95,7 @@ static void reentrant(void)
     setitimer(ITIMER_REAL, &never, NULL);
     flushed(interrupted_core);
     CHECK(atomic_load(&from_handler) > 0);
-    /* Not yet held to the last one: about 1 in 300,000 of the interrupted requests has been seen
-     * to be missing, in one run of three. The count is printed to be looked at. */
-    printf("accepted while interrupted: %ld\n", accepted);
+    expect_requests("Controller/interrupted", accepted);
     expect_requests("Controller/in a handler", atomic_load(&from_handler));
 }
 
