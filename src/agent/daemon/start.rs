@@ -173,6 +173,7 @@ fn serve(
     ending.store(true, Ordering::Release);
     tender.thread().unpark();
     join(workers, LAST_FRAMES);
+    server.withdraw();
     for (application, ended) in hub.end(now(), END) {
         match ended {
             Ok(done) => log.info("core_agent", &format!("{application}: {}", word_for(done))),

@@ -62,6 +62,14 @@ impl Listener {
         }
     }
 
+    /// Removes the socket file, if there is one and it is still ours: from here on, nobody finds
+    /// this listener.
+    pub(super) fn withdraw(&self) {
+        if let Socket::Unix(_, file) = &self.socket {
+            file.remove();
+        }
+    }
+
     /// The next connection, if one waits.
     pub(super) fn accept(&self) -> io::Result<Stream> {
         match &self.socket {
@@ -163,13 +171,19 @@ fn group_id(group: &str) -> Result<u32, String> {
     found.ok_or_else(|| format!("there is no group {group}"))
 }
 
-impl Drop for SocketFile {
-    fn drop(&mut self) {
+impl SocketFile {
+    fn remove(&self) {
         let ours = fs::symlink_metadata(&self.path)
             .is_ok_and(|found| (found.dev(), found.ino()) == self.inode);
         if ours {
             let _ = fs::remove_file(&self.path);
         }
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        self.remove();
     }
 }
 

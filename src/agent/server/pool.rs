@@ -113,6 +113,12 @@ impl Server {
         let _ = (&self.wake.1).write_all(b"x");
     }
 
+    /// Removes the socket files. The process may end while a thread still holds the server, and
+    /// then nothing drops it.
+    pub fn withdraw(&self) {
+        self.listeners.iter().for_each(Listener::withdraw);
+    }
+
     fn serve(&self) {
         let mut scratch = vec![0; READ];
         let mut looked = Instant::now();
