@@ -8,6 +8,7 @@ pub mod dir;
 pub mod fork;
 pub mod host;
 pub mod leaked;
+pub mod mapped;
 pub mod memory;
 pub mod poll;
 pub mod random;
