@@ -26,6 +26,7 @@ fn counters(core: &Core) -> Map<String, Value> {
     add("records_unreadable", get(&recorder.unreadable));
     add("recorder_strings_cut", get(&recorder.strings_cut));
     add("recorder_tags_dropped", get(&recorder.tags_dropped));
+    add("records_shared_segment", get(&recorder.shared));
     add("recorder_segments", get(&recorder.segments));
     add("checkpoints_closing_requests", get(&core.closing_checkpoints));
     add("recorder_on_file", u64::from(core.recorder.is_on_file()).into());

@@ -97,6 +97,7 @@ fn worker_turn(core: &'static Core, turn: &mut Turn) {
         turn.done = true;
         return;
     };
+    core.recorder.prepare();
     turn.sleep = next_sleep(turn.sleep, &settled);
     if asked {
         core.board.note_settled(ticket, settled.safety);
