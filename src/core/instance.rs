@@ -65,6 +65,10 @@ pub(super) struct Recovered {
     pub(super) files: AtomicU64,
     pub(super) records: AtomicU64,
     pub(super) damaged: AtomicU64,
+    /// Files that are none, kept under another name.
+    pub(super) unreadable: AtomicU64,
+    /// Files of other versions of this library, as of the last look.
+    pub(super) other_versions: AtomicU64,
 }
 
 /// Where files lie, for the diagnosis.

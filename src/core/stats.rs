@@ -33,6 +33,8 @@ fn counters(core: &Core) -> Map<String, Value> {
     add("recovered_files", get(&core.recovered.files));
     add("recovered_records", get(&core.recovered.records));
     add("recovered_segments_damaged", get(&core.recovered.damaged));
+    add("recovery_files_unreadable", get(&core.recovered.unreadable));
+    add("recovery_files_of_other_versions", get(&core.recovered.other_versions));
     add("names_interned", core.recorder.names.highest().0.into());
     let in_calls = PANICS_IN_CALLS.load(Ordering::Relaxed);
     add("panics_contained", (core.panics.load(Ordering::Relaxed) + in_calls).into());

@@ -8,7 +8,7 @@ use super::log::Level;
 use super::pipeline::{Extent, Settled};
 use super::recovery;
 use crate::model::Minute;
-use crate::recorder::clock;
+use crate::recorder::{SegmentFile, clock};
 use crate::spool::Safety;
 use crate::sys::thread;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -58,13 +58,20 @@ struct Turn {
     sleep: Duration,
     next_delivery: Instant,
     next_recovery: Instant,
+    /// Turns in a row that the lock of the file for records could not be renewed.
+    unlocked: u32,
     done: bool,
 }
 
 fn run(core: &'static Core, turn: fn(&'static Core, &mut Turn)) {
     let now = Instant::now();
-    let mut state =
-        Turn { sleep: BUSY, next_delivery: now + IDLE, next_recovery: now, done: false };
+    let mut state = Turn {
+        sleep: BUSY,
+        next_delivery: now + IDLE,
+        next_recovery: now,
+        unlocked: 0,
+        done: false,
+    };
     while !state.done {
         if catch_unwind(AssertUnwindSafe(|| turn(core, &mut state))).is_err() {
             core.panics.fetch_add(1, Ordering::Relaxed);
@@ -84,6 +91,7 @@ fn worker_turn(core: &'static Core, turn: &mut Turn) {
         turn.next_recovery = Instant::now() + RECOVERY;
         recovery::recover(core);
     }
+    hold_on(core, turn);
     // In this order: a shutdown sets `stopping`, then takes its ticket.
     let ticket = core.board.requested();
     let stopping = core.stopping.load(Ordering::Acquire);
@@ -112,6 +120,21 @@ fn worker_turn(core: &'static Core, turn: &mut Turn) {
         None => {
             deliver(core, turn, ticket, Instant::now() + ROUND);
             turn.done = stopping;
+        }
+    }
+}
+
+/// Renews the lock of the file for records: the host may have closed all descriptors.
+fn hold_on(core: &Core, turn: &mut Turn) {
+    match core.recorder.file().map_or(Ok(()), SegmentFile::renew) {
+        Ok(()) => turn.unlocked = 0,
+        Err(error) => {
+            turn.unlocked += 1;
+            // Another process that just looks whose file it is lets go of it at once.
+            if turn.unlocked == 3 {
+                let why = || format!("the lock of the file for records is lost: {error}");
+                core.log.add(Level::Warn, why);
+            }
         }
     }
 }

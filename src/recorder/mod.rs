@@ -34,7 +34,7 @@ mod shared;
 mod thread;
 mod writer;
 
-pub use arena::{SUFFIX, SegmentFile};
+pub use arena::{Adopted, SUFFIX, SegmentFile};
 pub use drain::{Carry, DrainReport, Drainer};
 pub use names::{InternError, NAME_BYTES, NAMES, NameTable};
 pub use process::{MAX_RECORDERS, Recorder, RecorderCounters, install, retire};

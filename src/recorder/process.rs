@@ -29,6 +29,8 @@ pub(super) struct Process {
     pub(super) threads: ThreadRecords,
     /// Address ranges of chunks that nobody uses.
     pub(super) spare: ArrayQueue<Region>,
+    /// Address ranges of files' first pages.
+    pub(super) spare_pages: ArrayQueue<Region>,
 }
 
 /// The place of one recorder. `stamp` is 0 when none is live here; it is what the hot path checks.
@@ -49,6 +51,7 @@ pub(super) fn current() -> &'static Process {
             slots: Default::default(),
             threads: ThreadRecords::default(),
             spare: ArrayQueue::new(SPARE_REGIONS),
+            spare_pages: ArrayQueue::new(MAX_RECORDERS),
         }
     })
 }
