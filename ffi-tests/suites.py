@@ -71,7 +71,7 @@ def c(report):
     programs = {
         "harness": [
             "harness.c", "check.c", "misuse.c", "record.c", "batches.c", "threads.c", "cores.c",
-            "forks.c", "signals.c", "faults.c",
+            "forks.c", "signals.c", "faults.c", "descriptors.c",
         ],
         "unload": ["unload.c"],
     }

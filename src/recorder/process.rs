@@ -253,8 +253,7 @@ impl Recorder {
 
     /// As `take`, for threads without a segment to themselves.
     pub(super) fn take_shared(&self) -> Option<(u32, Segment)> {
-        let taken =
-            self.take_for(Purpose::Records, self.limit, self.reserve, Patience::Growth);
+        let taken = self.take_for(Purpose::Records, self.limit, self.reserve, Patience::Growth);
         self.wake();
         taken
     }

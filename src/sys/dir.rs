@@ -210,7 +210,12 @@ impl Dir {
         (failed == 0).then_some(stat)
     }
 
-    pub(super) fn open_at(&self, name: &std::ffi::CStr, flags: i32, mode: u32) -> io::Result<OwnedFd> {
+    pub(super) fn open_at(
+        &self,
+        name: &std::ffi::CStr,
+        flags: i32,
+        mode: u32,
+    ) -> io::Result<OwnedFd> {
         let flags = flags | libc::O_CLOEXEC | libc::O_NOFOLLOW;
         // SAFETY: the descriptor is open, the name NUL-terminated.
         owned(unsafe { libc::openat(self.fd()?.as_raw_fd(), name.as_ptr(), flags, mode) })
