@@ -1,7 +1,7 @@
 //! The background threads: one that drains, analyses and spools; one that delivers, where delivery
 //! crosses a network. Both sleep in `park_timeout`, catch their own panics, and end with the core.
 
-use super::board::Left;
+use super::board::{Left, Requested};
 use super::courier::GRACE;
 use super::instance::{Core, Snapshot};
 use super::log::Level;
@@ -92,11 +92,9 @@ fn worker_turn(core: &'static Core, turn: &mut Turn) {
         recovery::recover(core);
     }
     hold_on(core, turn);
-    // In this order: a shutdown sets `stopping`, then takes its ticket.
-    let ticket = core.board.requested();
-    let stopping = core.stopping.load(Ordering::Acquire);
-    let asked = !core.board.is_settled(ticket);
-    let extent = match (stopping, asked) {
+    let requested = core.board.requested();
+    let asked = !core.board.is_settled(requested.ticket);
+    let extent = match (requested.is_ending, asked) {
         (true, _) => Extent::Shutdown,
         (false, true) => Extent::Flush,
         (false, false) => Extent::Closed,
@@ -107,21 +105,15 @@ fn worker_turn(core: &'static Core, turn: &mut Turn) {
     };
     core.recorder.prepare();
     turn.sleep = next_sleep(turn.sleep, &settled);
-    if asked {
-        core.board.note_settled(ticket, settled.safety);
+    if asked || requested.is_ending {
+        core.board.note_settled(requested.satisfied(), settled.safety);
     }
     match core.threads.courier.get() {
-        Some(courier) => {
-            if asked {
-                courier.unpark();
-            }
-            turn.done = stopping;
-        }
-        None => {
-            deliver(core, turn, ticket, Instant::now() + ROUND);
-            turn.done = stopping;
-        }
+        Some(courier) if asked => courier.unpark(),
+        Some(_) => {}
+        None => deliver(core, turn, requested, Instant::now() + ROUND),
     }
+    turn.done = requested.is_ending;
 }
 
 /// Renews the lock of the file for records: the host may have closed all descriptors.
@@ -140,30 +132,29 @@ fn hold_on(core: &Core, turn: &mut Turn) {
 }
 
 fn courier_turn(core: &'static Core, turn: &mut Turn) {
-    let ticket = core.board.requested();
-    let stopping = core.stopping.load(Ordering::Acquire);
+    let requested = core.board.requested();
     // What was asked for is in the spool first.
-    if core.board.is_settled(ticket) {
-        deliver(core, turn, ticket, Instant::now() + ROUND);
-        turn.done = stopping;
+    if core.board.is_settled(requested.ticket) {
+        deliver(core, turn, requested, Instant::now() + ROUND);
+        turn.done = requested.is_ending;
     }
     turn.sleep = IDLE;
 }
 
 /// A round of deliveries, if one was asked for or is due.
-fn deliver(core: &Core, turn: &mut Turn, ticket: u64, deadline: Instant) {
-    let asked = !core.board.is_couriered(ticket);
+fn deliver(core: &Core, turn: &mut Turn, requested: Requested, deadline: Instant) {
+    let asked = !core.board.is_couriered(requested.ticket);
     if !asked && Instant::now() < turn.next_delivery {
         return;
     }
     let left = courier_round(core, asked, deadline);
     turn.next_delivery = Instant::now() + until_next(core, left);
-    if core.stopping.load(Ordering::Acquire) {
+    if requested.is_ending {
         // Before the answer: when a shutdown returns, no file is left that it could have removed.
         core.empty();
     }
     if asked {
-        core.board.note_couriered(ticket, left);
+        core.board.note_couriered(requested.satisfied(), left);
     }
 }
 
