@@ -92,6 +92,7 @@ def run(name):
     try:
         server.wait_until_ready()
         server.drive(hurt)
+        server.wait_for(os.path.join(data, "jobs-done"))
         server.end()
         recover(data)
         pages = payloads.requests(data, "Controller/page")

@@ -94,6 +94,12 @@ class Server:
         [thread.start() for thread in threads]
         [thread.join() for thread in threads]
 
+    def wait_for(self, path):
+        ends = time.monotonic() + PATIENCE
+        while not os.path.exists(path):
+            assert time.monotonic() < ends, "no %s: %s" % (path, self.log())
+            time.sleep(0.01)
+
     def end(self):
         """As a deployment ends it: all its processes go by themselves."""
         self.process.send_signal(signal.SIGTERM)

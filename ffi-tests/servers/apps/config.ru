@@ -8,6 +8,7 @@ Scout.start(name: "servers", data_dir: ENV.fetch("DATA_DIR")) || raise(Scout.off
 # Records while workers are forked.
 Thread.new do
   Integer(ENV.fetch("MASTER_JOBS")).times { Scout.span("Job/master") { sleep 0.001 } }
+  File.write(File.join(ENV.fetch("DATA_DIR"), "jobs-done"), "")
 end
 
 run(lambda do |_environment|
