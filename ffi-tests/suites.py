@@ -71,7 +71,7 @@ def c(report):
     programs = {
         "harness": [
             "harness.c", "check.c", "misuse.c", "record.c", "batches.c", "threads.c", "cores.c",
-            "forks.c", "signals.c", "faults.c",
+            "forks.c", "signals.c", "faults.c", "descriptors.c",
         ],
         "unload": ["unload.c"],
     }
@@ -190,10 +190,21 @@ def delivery(report):
     return None
 
 
+def servers(report):
+    """Preforking servers of each language, with real requests."""
+    for tool in ("puma", "unicorn"):
+        if not shutil.which(tool):
+            return report.missing("servers", tool)
+    contract = [sys.executable, _here("servers", "contract.py")]
+    for test in _lines([*contract, "--list"], report):
+        report.test("servers/" + test, [*contract, test], timeout=180)
+    return None
+
+
 def kill(report):
     """Processes killed at random points; the long run is `make soak`."""
     report.test("kill/random-points", [sys.executable, _here("kill", "run.py"), "80"])
 
 
 ALL = {"c": c, "python": python, "ruby": ruby, "elixir": elixir, "scenario": same_payload,
-       "delivery": delivery, "kill": kill}  # fmt: skip
+       "delivery": delivery, "servers": servers, "kill": kill}  # fmt: skip

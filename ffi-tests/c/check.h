@@ -71,7 +71,7 @@ typedef struct {
     void (*run)(void);
 } test_t;
 extern const test_t misuse_tests[], record_tests[], batch_tests[], thread_tests[], core_tests[],
-    fork_tests[], signal_tests[], fault_tests[];
+    fork_tests[], signal_tests[], fault_tests[], descriptor_tests[];
 
 /* This thread's last error, as a string that lives until the next call. */
 const char *last_error(void);

@@ -63,25 +63,10 @@ static void no_descriptors(void)
     expect_requests("Controller/descriptors", 2);
 }
 
-/* A host that closes every descriptor it did not open: daemons do. */
-static void descriptors_closed(void)
-{
-    scout_core_t core = core_in("data", NULL);
-    STATUS(record_request(core, "Controller/closed"), SCOUT_OK);
-    flushed(core);
-    for (int descriptor = 3; descriptor < 256; descriptor++)
-        close(descriptor);
-    for (int i = 0; i < 100; i++)
-        record_request(core, "Controller/closed");
-    scout_flush(core, 1000);
-    scout_shutdown(core, 1000);
-}
-
 const test_t fault_tests[] = {
     {"panic-in-record", panic_in_record},
     {"panic-in-worker", panic_in_worker},
     {"no-directory", no_directory},
     {"no-descriptors", no_descriptors},
-    {"descriptors-closed", descriptors_closed},
     {NULL, NULL},
 };

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 /* Waits for a child without hanging itself; kills and reports one that hangs. */
@@ -41,10 +42,12 @@ static void child_works(scout_core_t core, uint32_t name)
     _exit(0);
 }
 
-/* 500 forks from a process whose threads are busy recording: every child records and flushes. */
+/* Forks from a process whose threads are busy recording: every child records and flushes. 500 of
+ * them, or $FORKS. */
 static void forks(void)
 {
-    enum { FORKS = 500, AT_ONCE = 4 };
+    enum { AT_ONCE = 4 };
+    const long FORKS = getenv("FORKS") ? atol(getenv("FORKS")) : 500;
     scout_core_t core = core_in("data", NULL);
     uint32_t name;
     STATUS(scout_intern(core, TEXT("Controller/child"), &name), SCOUT_OK);
@@ -57,8 +60,8 @@ static void forks(void)
     }
     pid_t children[AT_ONCE];
     uint64_t began[AT_ONCE];
-    for (int n = 0; n < FORKS + AT_ONCE; n++) {
-        int place = n % AT_ONCE;
+    for (long n = 0; n < FORKS + AT_ONCE; n++) {
+        long place = n % AT_ONCE;
         if (n >= AT_ONCE)
             reap(children[place], began[place]);
         if (n < FORKS) {
@@ -139,8 +142,55 @@ static void fork_shapes(void)
     expect_requests("Controller/master", 2);
 }
 
+/* Children that no handler is told of: a raw clone. They are noticed all the same, and never write
+ * where their parent does. (The parent has no other threads: such a child inherits their locks.) */
+static void raw_clone(void)
+{
+    scout_core_t core = core_in("data", ", \"background\": false");
+    uint32_t name;
+    STATUS(scout_intern(core, TEXT("Controller/child"), &name), SCOUT_OK);
+    for (int n = 0; n < 20; n++) {
+        STATUS(record_request(core, "Controller/parent"), SCOUT_OK);
+        uint64_t began = unix_ns();
+        pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+        CHECK(child >= 0);
+        if (child == 0)
+            child_works(core, name);
+        STATUS(record_request(core, "Controller/parent"), SCOUT_OK);
+        reap(child, began);
+        STATUS(record_request(core, "Controller/parent"), SCOUT_OK);
+    }
+    flushed(core);
+    expect_requests("Controller/child", 20);
+    expect_requests("Controller/parent", 60);
+}
+
+/* A child that borrows its parent's memory is its parent, to us, until it execs or ends. */
+static void vforks(void)
+{
+    scout_core_t core = core_in("data", NULL);
+    STATUS(record_request(core, "Controller/vfork"), SCOUT_OK);
+    for (int n = 0; n < 50; n++) {
+        uint64_t began = unix_ns();
+        pid_t child = vfork();
+        CHECK(child >= 0);
+        if (child == 0) {
+            if (n % 2)
+                _exit(record_request(core, "Controller/vfork") == SCOUT_OK ? 0 : 1);
+            execl("/bin/true", "true", (char *)NULL);
+            _exit(1);
+        }
+        reap(child, began);
+        STATUS(record_request(core, "Controller/vfork"), SCOUT_OK);
+    }
+    flushed(core);
+    expect_requests("Controller/vfork", 76);
+}
+
 const test_t fork_tests[] = {
     {"forks", forks},
     {"fork-shapes", fork_shapes},
+    {"raw-clone", raw_clone},
+    {"vfork", vforks},
     {NULL, NULL},
 };

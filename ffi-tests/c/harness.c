@@ -4,6 +4,7 @@
 static const test_t *const suites[] = {
     misuse_tests, record_tests, batch_tests, thread_tests,
     core_tests,   fork_tests,   signal_tests, fault_tests,
+    descriptor_tests,
 };
 
 int main(int argc, char **argv)

@@ -216,7 +216,6 @@ pub fn shutdown(handle: Handle, timeout_ms: u32) -> Result<Done, Failure> {
     let Some(core) = registry::end(handle)? else { return Ok(Done::Ok) };
     let deadline = deadline(timeout_ms);
     recorder::retire(core.slot, &core.recorder, deadline);
-    core.stopping.store(true, Ordering::Release);
     finish(core, Extent::Shutdown, deadline)
 }
 
@@ -226,7 +225,7 @@ fn deadline(timeout_ms: u32) -> Instant {
 
 /// Has the work done by the background threads, or does it here when there are none.
 fn finish(core: &Core, extent: Extent, deadline: Instant) -> Result<Done, Failure> {
-    let ticket = core.board.request();
+    let ticket = core.board.request(extent == Extent::Shutdown);
     match core.threads.worker.get() {
         Some(worker) => worker.unpark(),
         None => {

@@ -8,6 +8,8 @@ use std::time::Instant;
 /// how far they have come.
 #[derive(Debug, Default)]
 pub(super) struct Board {
+    /// The highest ticket, and whether it or one before it was a shutdown's, in one word: whoever
+    /// sees the one sees the other.
     requested: AtomicU64,
     state: Mutex<State>,
     changed: Condvar,
@@ -38,15 +40,38 @@ pub(super) enum Left {
     Rejected,
 }
 
+/// Set in `Board::requested` from the shutdown on.
+const ENDING: u64 = 1 << 63;
+
+/// What is asked for. Read before the work begins that is to satisfy it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Requested {
+    /// The highest ticket so far.
+    pub(super) ticket: u64,
+    /// A shutdown is among them.
+    pub(super) is_ending: bool,
+}
+
+impl Requested {
+    /// The highest ticket that the work satisfies: after a shutdown there is no more to be done for
+    /// any, and nobody to do it.
+    pub(super) fn satisfied(self) -> u64 {
+        if self.is_ending { !ENDING } else { self.ticket }
+    }
+}
+
 impl Board {
-    /// Takes a ticket.
-    pub(super) fn request(&self) -> u64 {
-        self.requested.fetch_add(1, Ordering::SeqCst) + 1
+    /// Takes a ticket, the shutdown's if `is_ending`.
+    pub(super) fn request(&self, is_ending: bool) -> u64 {
+        let bit = if is_ending { ENDING } else { 0 };
+        let next = |requested: u64| Some((requested + 1) | bit);
+        let before = self.requested.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
+        (before.unwrap_or_else(|requested| requested) & !ENDING) + 1
     }
 
-    /// The highest ticket so far. Read before the work begins that is to satisfy it.
-    pub(super) fn requested(&self) -> u64 {
-        self.requested.load(Ordering::SeqCst)
+    pub(super) fn requested(&self) -> Requested {
+        let requested = self.requested.load(Ordering::SeqCst);
+        Requested { ticket: requested & !ENDING, is_ending: requested & ENDING != 0 }
     }
 
     /// The highest ticket whose records are through analysis and in the spool.

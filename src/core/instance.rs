@@ -8,7 +8,7 @@ use crate::payload::Metadata;
 use crate::recorder::{NameTable, Recorder, SUFFIX, SegmentFile, clock};
 use crate::spool::{Place, Spool};
 use crate::sys::{dir::Dir, host, random};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -34,7 +34,6 @@ pub(super) struct Core {
     pub(super) closing_checkpoints: AtomicU64,
     /// Panics that a guard caught.
     pub(super) panics: AtomicU64,
-    pub(super) stopping: AtomicBool,
     pub(super) place: PlaceNote,
     seed: [u64; 2],
     sequence: AtomicU64,
@@ -65,6 +64,10 @@ pub(super) struct Recovered {
     pub(super) files: AtomicU64,
     pub(super) records: AtomicU64,
     pub(super) damaged: AtomicU64,
+    /// Files that are none, kept under another name.
+    pub(super) unreadable: AtomicU64,
+    /// Files of other versions of this library, as of the last look.
+    pub(super) other_versions: AtomicU64,
 }
 
 /// Where files lie, for the diagnosis.
@@ -131,7 +134,6 @@ impl Core {
             snapshot: Mutex::default(),
             closing_checkpoints: AtomicU64::new(0),
             panics: AtomicU64::new(0),
-            stopping: AtomicBool::new(false),
             place: note(&setup, &place),
             seed,
             sequence: AtomicU64::new(0),

@@ -5,7 +5,7 @@ use super::log::Level;
 use super::setup::Setup;
 use crate::engine::{Engine, EngineConfig};
 use crate::record::Record;
-use crate::recorder::{SUFFIX, SegmentFile, clock};
+use crate::recorder::{Adopted, SUFFIX, SegmentFile, clock};
 use crate::spool::Safety;
 use std::io;
 use std::sync::PoisonError;
@@ -15,15 +15,30 @@ use std::sync::atomic::Ordering;
 /// once, whenever this process dies in between, and whoever else tries at the same time.
 pub(super) fn recover(core: &Core) {
     let Some(dir) = &core.files else { return };
+    let mut others = Vec::new();
     for (name, _) in dir.files().into_iter().flatten() {
         if !name.ends_with(SUFFIX) {
             continue;
         }
         match dir.duplicate().and_then(|dir| SegmentFile::adopt(dir, name.clone())) {
-            Ok(Some(file)) => recover_file(core, &file),
-            // Its owner lives (it may be this core itself), or another process is at it.
-            Ok(None) => {}
+            Ok(Adopted::File(file)) => recover_file(core, &file),
+            // Its owner may be this core itself.
+            Ok(Adopted::Nothing) => {}
+            Ok(Adopted::OtherVersion(version)) => others.push((name, version)),
+            Ok(Adopted::Unreadable) => {
+                core.recovered.unreadable.fetch_add(1, Ordering::Relaxed);
+                core.log.add(Level::Error, || format!("{name}: no segment file; set aside"));
+            }
             Err(error) => core.log.add(Level::Warn, || format!("{name}: {error}")),
+        }
+    }
+    // Told when it changes, not at every look.
+    let count = others.len() as u64;
+    if core.recovered.other_versions.swap(count, Ordering::Relaxed) != count {
+        for (name, version) in others {
+            core.log.add(Level::Warn, || {
+                format!("{name}: of version {version} of the format, left to who knows it")
+            });
         }
     }
 }
@@ -34,7 +49,7 @@ pub(super) fn look(setup: &Setup, mut each: impl FnMut(&Record<'_>)) -> io::Resu
     let Some(dir) = setup.spool_dir(&setup.place())? else { return Ok(()) };
     for (name, _) in dir.files()?.into_iter().filter(|(name, _)| name.ends_with(SUFFIX)) {
         // One that cannot be read is not recovered either.
-        if let Ok(Some(file)) = SegmentFile::adopt(dir.duplicate()?, name) {
+        if let Ok(Adopted::File(file)) = SegmentFile::adopt(dir.duplicate()?, name) {
             file.recover(|record, _| each(record));
             file.let_go();
         }

@@ -26,12 +26,15 @@ fn counters(core: &Core) -> Map<String, Value> {
     add("records_unreadable", get(&recorder.unreadable));
     add("recorder_strings_cut", get(&recorder.strings_cut));
     add("recorder_tags_dropped", get(&recorder.tags_dropped));
+    add("records_shared_segment", get(&recorder.shared));
     add("recorder_segments", get(&recorder.segments));
     add("checkpoints_closing_requests", get(&core.closing_checkpoints));
     add("recorder_on_file", u64::from(core.recorder.is_on_file()).into());
     add("recovered_files", get(&core.recovered.files));
     add("recovered_records", get(&core.recovered.records));
     add("recovered_segments_damaged", get(&core.recovered.damaged));
+    add("recovery_files_unreadable", get(&core.recovered.unreadable));
+    add("recovery_files_of_other_versions", get(&core.recovered.other_versions));
     add("names_interned", core.recorder.names.highest().0.into());
     let in_calls = PANICS_IN_CALLS.load(Ordering::Relaxed);
     add("panics_contained", (core.panics.load(Ordering::Relaxed) + in_calls).into());

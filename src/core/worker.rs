@@ -1,14 +1,14 @@
 //! The background threads: one that drains, analyses and spools; one that delivers, where delivery
 //! crosses a network. Both sleep in `park_timeout`, catch their own panics, and end with the core.
 
-use super::board::Left;
+use super::board::{Left, Requested};
 use super::courier::GRACE;
 use super::instance::{Core, Snapshot};
 use super::log::Level;
 use super::pipeline::{Extent, Settled};
 use super::recovery;
 use crate::model::Minute;
-use crate::recorder::clock;
+use crate::recorder::{SegmentFile, clock};
 use crate::spool::Safety;
 use crate::sys::thread;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -58,13 +58,20 @@ struct Turn {
     sleep: Duration,
     next_delivery: Instant,
     next_recovery: Instant,
+    /// Turns in a row that the lock of the file for records could not be renewed.
+    unlocked: u32,
     done: bool,
 }
 
 fn run(core: &'static Core, turn: fn(&'static Core, &mut Turn)) {
     let now = Instant::now();
-    let mut state =
-        Turn { sleep: BUSY, next_delivery: now + IDLE, next_recovery: now, done: false };
+    let mut state = Turn {
+        sleep: BUSY,
+        next_delivery: now + IDLE,
+        next_recovery: now,
+        unlocked: 0,
+        done: false,
+    };
     while !state.done {
         if catch_unwind(AssertUnwindSafe(|| turn(core, &mut state))).is_err() {
             core.panics.fetch_add(1, Ordering::Relaxed);
@@ -84,11 +91,10 @@ fn worker_turn(core: &'static Core, turn: &mut Turn) {
         turn.next_recovery = Instant::now() + RECOVERY;
         recovery::recover(core);
     }
-    // In this order: a shutdown sets `stopping`, then takes its ticket.
-    let ticket = core.board.requested();
-    let stopping = core.stopping.load(Ordering::Acquire);
-    let asked = !core.board.is_settled(ticket);
-    let extent = match (stopping, asked) {
+    hold_on(core, turn);
+    let requested = core.board.requested();
+    let asked = !core.board.is_settled(requested.ticket);
+    let extent = match (requested.is_ending, asked) {
         (true, _) => Extent::Shutdown,
         (false, true) => Extent::Flush,
         (false, false) => Extent::Closed,
@@ -97,49 +103,58 @@ fn worker_turn(core: &'static Core, turn: &mut Turn) {
         turn.done = true;
         return;
     };
+    core.recorder.prepare();
     turn.sleep = next_sleep(turn.sleep, &settled);
-    if asked {
-        core.board.note_settled(ticket, settled.safety);
+    if asked || requested.is_ending {
+        core.board.note_settled(requested.satisfied(), settled.safety);
     }
     match core.threads.courier.get() {
-        Some(courier) => {
-            if asked {
-                courier.unpark();
+        Some(courier) if asked => courier.unpark(),
+        Some(_) => {}
+        None => deliver(core, turn, requested, Instant::now() + ROUND),
+    }
+    turn.done = requested.is_ending;
+}
+
+/// Renews the lock of the file for records: the host may have closed all descriptors.
+fn hold_on(core: &Core, turn: &mut Turn) {
+    match core.recorder.file().map_or(Ok(()), SegmentFile::renew) {
+        Ok(()) => turn.unlocked = 0,
+        Err(error) => {
+            turn.unlocked += 1;
+            // Another process that just looks whose file it is lets go of it at once.
+            if turn.unlocked == 3 {
+                let why = || format!("the lock of the file for records is lost: {error}");
+                core.log.add(Level::Warn, why);
             }
-            turn.done = stopping;
-        }
-        None => {
-            deliver(core, turn, ticket, Instant::now() + ROUND);
-            turn.done = stopping;
         }
     }
 }
 
 fn courier_turn(core: &'static Core, turn: &mut Turn) {
-    let ticket = core.board.requested();
-    let stopping = core.stopping.load(Ordering::Acquire);
+    let requested = core.board.requested();
     // What was asked for is in the spool first.
-    if core.board.is_settled(ticket) {
-        deliver(core, turn, ticket, Instant::now() + ROUND);
-        turn.done = stopping;
+    if core.board.is_settled(requested.ticket) {
+        deliver(core, turn, requested, Instant::now() + ROUND);
+        turn.done = requested.is_ending;
     }
     turn.sleep = IDLE;
 }
 
 /// A round of deliveries, if one was asked for or is due.
-fn deliver(core: &Core, turn: &mut Turn, ticket: u64, deadline: Instant) {
-    let asked = !core.board.is_couriered(ticket);
+fn deliver(core: &Core, turn: &mut Turn, requested: Requested, deadline: Instant) {
+    let asked = !core.board.is_couriered(requested.ticket);
     if !asked && Instant::now() < turn.next_delivery {
         return;
     }
     let left = courier_round(core, asked, deadline);
     turn.next_delivery = Instant::now() + until_next(core, left);
-    if core.stopping.load(Ordering::Acquire) {
+    if requested.is_ending {
         // Before the answer: when a shutdown returns, no file is left that it could have removed.
         core.empty();
     }
     if asked {
-        core.board.note_couriered(ticket, left);
+        core.board.note_couriered(requested.satisfied(), left);
     }
 }
 

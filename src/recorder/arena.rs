@@ -2,7 +2,9 @@
 //!
 //! The file: one page of [`FileHeader`], then chunks of sixteen segments, each allocated on disk
 //! before it is mapped, so that a full disk is an error and not a signal. Its owner holds its lock;
-//! a file whose lock is free is a dead process's, and whoever locks it may recover it.
+//! a file whose lock is free is a dead process's, and whoever locks it may recover it. A host that
+//! closes all descriptors loses the lock until the worker renews it: so a file is left alone, too,
+//! while the process that made it has it mapped.
 
 use super::process::current;
 use super::segment::{SEGMENT_BYTES, Segment};
@@ -10,7 +12,7 @@ use crate::sys::dir::{Dir, Lock};
 use crate::sys::host;
 use crate::sys::memory::{self, Region};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -36,6 +38,27 @@ struct FileHeader {
     process: AtomicU32,
 }
 
+impl Drop for SegmentFile {
+    fn drop(&mut self) {
+        self.let_go();
+        // Nobody refers to it any more, so the page can serve another.
+        let _ = current().spare_pages.push(self.header);
+    }
+}
+
+/// What became of an attempt to open a dead process's file.
+#[derive(Debug)]
+pub enum Adopted {
+    /// It is ours.
+    File(SegmentFile),
+    /// Its owner lives, or another process recovers it, or there was nothing in it.
+    Nothing,
+    /// It was written by another version of this library: it is left alone.
+    OtherVersion(u32),
+    /// It is no segment file, whatever its name says: it is kept under another name.
+    Unreadable,
+}
+
 /// A segment file, open, locked and ours.
 #[derive(Debug)]
 pub struct SegmentFile {
@@ -51,10 +74,12 @@ impl SegmentFile {
     pub fn create(dir: Dir, name: String) -> io::Result<SegmentFile> {
         let taken = || io::Error::from(io::ErrorKind::AlreadyExists);
         let lock = dir.try_lock(&name)?.ok_or_else(taken)?;
-        let made = memory::allocate(lock.as_fd(), 0, PAGE as u64).and_then(|()| map_header(&lock));
-        let header = made.inspect_err(|_| {
-            let _ = dir.remove(&name);
-        })?;
+        let header = open(&lock)
+            .and_then(|fd| memory::allocate(fd, 0, PAGE as u64))
+            .and_then(|()| map_header(&lock))
+            .inspect_err(|_| {
+                let _ = dir.remove(&name);
+            })?;
         let file = SegmentFile { dir, name, lock, header, chunks: Mutex::default() };
         let header = file.header();
         header.version.store(VERSION, Ordering::Relaxed);
@@ -65,34 +90,54 @@ impl SegmentFile {
         Ok(file)
     }
 
-    /// Opens a dead process's file; `None` while its owner lives, or another process recovers it.
-    pub fn adopt(dir: Dir, name: String) -> io::Result<Option<SegmentFile>> {
-        let Some(lock) = dir.try_lock(&name)? else { return Ok(None) };
+    /// Opens a dead process's file.
+    pub fn adopt(dir: Dir, name: String) -> io::Result<Adopted> {
+        let Some(lock) = dir.try_lock(&name)? else { return Ok(Adopted::Nothing) };
         let size = lock.size()?;
         if size < PAGE as u64 {
             // Its process died before it was made; or it vanished, and locking made it anew.
             dir.remove(&name)?;
-            return Ok(None);
+            return Ok(Adopted::Nothing);
         }
         let chunks = (size - PAGE as u64) / CHUNK_BYTES as u64;
         let header = map_header(&lock)?;
         let file = SegmentFile { dir, name, lock, header, chunks: Mutex::default() };
         let head = file.header();
-        if head.magic.load(Ordering::Acquire) != MAGIC {
+        let magic = head.magic.load(Ordering::Acquire);
+        let version = head.version.load(Ordering::Relaxed);
+        let segment_bytes = head.segment_bytes.load(Ordering::Relaxed);
+        if magic == 0 && version == 0 {
             // Its process died while making it: nothing was recorded.
             file.discard();
-            return Ok(None);
+            return Ok(Adopted::Nothing);
         }
-        if head.version.load(Ordering::Relaxed) != VERSION
-            || head.segment_bytes.load(Ordering::Relaxed) != SEGMENT_BYTES as u32
-        {
-            let why = "a segment file of another version";
-            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+        if magic != MAGIC {
+            file.set_aside();
+            return Ok(Adopted::Unreadable);
+        }
+        if version != VERSION || segment_bytes != SEGMENT_BYTES as u32 {
+            file.let_go();
+            return Ok(Adopted::OtherVersion(version));
+        }
+        let owner = head.process.load(Ordering::Relaxed);
+        // What this process itself had mapped, it had locked; or it has become another program since.
+        if owner != host::process_id() && host::has_mapped(owner, &file.name) {
+            file.let_go();
+            return Ok(Adopted::Nothing);
         }
         for _ in 0..chunks {
             file.map_chunk()?;
         }
-        Ok(Some(file))
+        Ok(Adopted::File(file))
+    }
+
+    /// Holds on to the lock, whatever the process does to its descriptors. Every now and then, by
+    /// the file's owner.
+    ///
+    /// # Errors
+    /// `WouldBlock` when another process has it; `NotFound` when the file is gone.
+    pub fn renew(&self) -> io::Result<()> {
+        self.lock.renew(&self.dir, &self.name)
     }
 
     fn header(&self) -> &FileHeader {
@@ -118,16 +163,21 @@ impl SegmentFile {
     /// Adds a chunk to the file and maps it.
     fn grow(&self) -> io::Result<Region> {
         let chunks = self.chunks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).len();
-        memory::allocate(self.lock.as_fd(), offset_of(chunks), CHUNK_BYTES as u64)?;
+        if self.lock.fd().is_none() {
+            self.renew()?;
+        }
+        memory::allocate(open(&self.lock)?, offset_of(chunks), CHUNK_BYTES as u64)?;
         self.map_chunk()
     }
 
     fn map_chunk(&self) -> io::Result<Region> {
         let mut chunks = self.chunks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let region = take_region()?;
-        // SAFETY: a spare region, which nobody uses.
-        unsafe { memory::share(region, self.lock.as_fd(), offset_of(chunks.len())) }
-            .inspect_err(|_| give_region(region))?;
+        let shared = open(&self.lock).and_then(|fd| {
+            // SAFETY: a spare region, which nobody uses.
+            unsafe { memory::share(region, fd, offset_of(chunks.len())) }
+        });
+        shared.inspect_err(|_| give_region(region))?;
         chunks.push(region);
         Ok(region)
     }
@@ -150,7 +200,7 @@ impl SegmentFile {
         self.let_go();
     }
 
-    /// Unmaps the file. Its lock ends with this value.
+    /// Unmaps, unlocks and closes the file.
     pub fn let_go(&self) {
         let mut chunks = self.chunks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         for region in chunks.drain(..) {
@@ -161,6 +211,11 @@ impl SegmentFile {
                 give_region(region);
             }
         }
+        // Mapped, a removed file would keep its place on the disk. The page itself stays ours, and
+        // reads as zeros.
+        // SAFETY: as above.
+        let _ = unsafe { memory::unshare(self.header) };
+        self.lock.release();
     }
 }
 
@@ -168,10 +223,16 @@ fn offset_of(chunk: usize) -> u64 {
     (PAGE + chunk * CHUNK_BYTES) as u64
 }
 
+fn open(lock: &Lock) -> io::Result<BorrowedFd<'_>> {
+    lock.fd().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the host closed the file"))
+}
+
 fn map_header(lock: &Lock) -> io::Result<Region> {
-    let region = memory::reserve(PAGE).ok_or(io::ErrorKind::OutOfMemory)?;
-    // SAFETY: just reserved.
-    unsafe { memory::share(region, lock.as_fd(), 0) }?;
+    let fd = open(lock)?;
+    let spare = current().spare_pages.pop();
+    let region = spare.or_else(|| memory::reserve(PAGE)).ok_or(io::ErrorKind::OutOfMemory)?;
+    // SAFETY: just reserved, or given back by a file that is gone.
+    unsafe { memory::share(region, fd, 0) }?;
     Ok(region)
 }
 

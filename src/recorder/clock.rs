@@ -87,7 +87,7 @@ fn scale(ticks: u64, slope: u64) -> u64 {
 
 /// Renews the line. By the background thread, about once a second; does not wait.
 pub fn renew() {
-    let mine = fork::generation();
+    let mine = fork::current();
     let before = RENEWING.load(Ordering::Relaxed);
     if before == mine
         || RENEWING.compare_exchange(before, mine, Ordering::Acquire, Ordering::Relaxed).is_err()

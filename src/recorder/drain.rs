@@ -53,6 +53,7 @@ impl Drainer {
             report.bytes += bytes.len() as u64;
             segment.set_drained(start + bytes.len() as u32);
         };
+        let is_short = recorder.is_short();
         for index in 0..recorder.filled.load(Ordering::Acquire) as u32 {
             let Some(segment) = recorder.segment(index) else { continue };
             if segment.purpose() != Purpose::Records {
@@ -62,10 +63,13 @@ impl Drainer {
                 // A full one is on its way through the queue, but what it holds counts from now.
                 Some(Phase::Active | Phase::Full) => read(segment),
                 Some(Phase::Retired) => {
-                    read(segment);
-                    if segment.turn(self.stamp, Phase::Retired, Phase::Full) {
+                    // Before it is read: a thread could go on in it after.
+                    if (is_short || !segment.has_room())
+                        && segment.turn(self.stamp, Phase::Retired, Phase::Full)
+                    {
                         self.retained.push(index);
                     }
+                    read(segment);
                 }
                 Some(Phase::Free) | None => {}
             }
@@ -84,7 +88,8 @@ impl Drainer {
 
     /// Whether so many segments wait for a checkpoint that threads may soon find none.
     pub fn is_pressed(&self, recorder: &Recorder) -> bool {
-        self.retained.len() >= (recorder.limit() / 4).max(1)
+        let many = (recorder.limit() / 4).max(1);
+        self.retained.len() >= many || (recorder.is_short() && !self.retained.is_empty())
     }
 
     /// The first step of a checkpoint, which makes what was read so far safe elsewhere and gives

@@ -12,7 +12,10 @@
 //! | free    | nobody              | a thread takes it from the free queue              |
 //! | active  | its thread          | it fills up, or its thread ends                    |
 //! | full    | nobody              | the drain has read it, and made it safe elsewhere  |
-//! | retired | nobody (thread gone)| the drain has read it; then it is as a full one    |
+//! | retired | nobody (thread gone)| another thread goes on in it; or, if it is half    |
+//! |         |                     | full or memory is short, the drain calls it full   |
+//!
+//! Threads that get no segment, since there are more threads than segments, share one (`shared`).
 //!
 //! Segments lie in a file that is mapped, so that what was recorded outlives the process, and the
 //! next core recovers it: each record exactly once, by numbered checkpoints (`drain`, `recovery`).
@@ -27,10 +30,11 @@ mod names;
 mod process;
 mod recovery;
 mod segment;
+mod shared;
 mod thread;
 mod writer;
 
-pub use arena::{SUFFIX, SegmentFile};
+pub use arena::{Adopted, SUFFIX, SegmentFile};
 pub use drain::{Carry, DrainReport, Drainer};
 pub use names::{InternError, NAME_BYTES, NAMES, NameTable};
 pub use process::{MAX_RECORDERS, Recorder, RecorderCounters, install, retire};

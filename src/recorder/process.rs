@@ -3,6 +3,7 @@ use super::drain::Drainer;
 use super::names::InternError;
 use super::names::NameTable;
 use super::segment::{Header, Phase, Purpose, SEGMENT_BYTES, Segment};
+use super::shared::Shared;
 use super::thread::{ThreadRecord, ThreadRecords};
 use crate::model::NameId;
 use crate::record::{Encoder, NameDefinition, Names};
@@ -28,6 +29,8 @@ pub(super) struct Process {
     pub(super) threads: ThreadRecords,
     /// Address ranges of chunks that nobody uses.
     pub(super) spare: ArrayQueue<Region>,
+    /// Address ranges of files' first pages.
+    pub(super) spare_pages: ArrayQueue<Region>,
 }
 
 /// The place of one recorder. `stamp` is 0 when none is live here; it is what the hot path checks.
@@ -48,6 +51,7 @@ pub(super) fn current() -> &'static Process {
             slots: Default::default(),
             threads: ThreadRecords::default(),
             spare: ArrayQueue::new(SPARE_REGIONS),
+            spare_pages: ArrayQueue::new(MAX_RECORDERS),
         }
     })
 }
@@ -63,10 +67,30 @@ pub struct RecorderCounters {
     pub strings_cut: AtomicU64,
     /// Tags left out of a record.
     pub tags_dropped: AtomicU64,
+    /// Records of threads that had no segment to themselves.
+    pub shared: AtomicU64,
     /// Segments of memory in use or kept for use.
     pub segments: AtomicU64,
     /// Records in segments that could not be read; always 0 but for a defect.
     pub unreadable: AtomicU64,
+}
+
+/// How long a thread waits while another one adds a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Not at all: there is another way.
+    None,
+    /// For as long as it takes on a slow disk, within reason.
+    Growth,
+}
+
+impl Patience {
+    fn attempts(self) -> u32 {
+        match self {
+            Patience::None => 50,
+            Patience::Growth => 50_000,
+        }
+    }
 }
 
 /// The segments of one core, and the queues they travel through.
@@ -80,8 +104,14 @@ pub struct Recorder {
     /// Free segments that threads leave alone: a checkpoint must find room for the records of open
     /// requests, or it would have to close them.
     reserve: usize,
+    /// And free segments that only threads without one of their own use, one after another: see
+    /// `shared`.
+    shared_reserve: usize,
     pub(super) free: ArrayQueue<u32>,
     pub(super) full: ArrayQueue<u32>,
+    /// Segments that ended threads left with room in them. A hint: an entry may be out of date.
+    left: ArrayQueue<u32>,
+    pub(super) shared: Shared,
     pub(super) arena: Arena,
     /// Interned names.
     pub names: NameTable,
@@ -112,8 +142,11 @@ impl Recorder {
             filled: AtomicUsize::new(0),
             limit,
             reserve: if file.is_some() { (limit / 4).clamp(1, CHUNK / 2) } else { 0 },
+            shared_reserve: (limit / 64).clamp(1, CHUNK / 4),
             free: ArrayQueue::new(places),
             full: ArrayQueue::new(places),
+            left: ArrayQueue::new(places),
+            shared: Shared::default(),
             arena: Arena::new(file),
             names,
             name_log: Mutex::new(None),
@@ -124,6 +157,7 @@ impl Recorder {
             panic_at_attach: AtomicBool::new(false),
         };
         recorder.log_inherited_names();
+        recorder.prepare();
         recorder
     }
 
@@ -171,26 +205,104 @@ impl Recorder {
         self.arena.file.as_ref()
     }
 
-    /// Hands out an empty segment, active; `None` when the bound is reached.
-    pub(super) fn take(&self) -> Option<(u32, Segment)> {
-        let taken = self.take_for(Purpose::Records, self.limit, self.reserve)?;
+    /// Segments that threads may still get before one is given back.
+    pub(super) fn available(&self) -> usize {
         let filled = self.filled.load(Ordering::Relaxed).min(self.limit);
-        if self.free.len() + (self.limit - filled) < self.limit / 2 {
+        self.free.len() + (self.limit - filled)
+    }
+
+    /// Whether threads will soon find no segment for themselves.
+    pub(super) fn is_short(&self) -> bool {
+        self.available() <= self.kept() + CHUNK / 4
+    }
+
+    /// Free segments that a thread does not get for itself.
+    fn kept(&self) -> usize {
+        self.reserve + self.shared_reserve
+    }
+
+    /// Adds a chunk if few segments are free, so that a thread need not do it in its call. For the
+    /// drainer's thread.
+    pub fn prepare(&self) {
+        if self.free.len() < self.kept() + CHUNK / 8
+            && self.filled.load(Ordering::Acquire) < self.limit
+            && !self.growing.swap(true, Ordering::Acquire)
+        {
+            while self.free.len() <= self.kept() && self.grow(self.limit) {}
+            self.growing.store(false, Ordering::Release);
+        }
+    }
+
+    /// Hands out an empty segment, active; `None` when the bound is reached, or when another thread
+    /// is adding a chunk: then there is the shared one.
+    fn take(&self) -> Option<(u32, Segment)> {
+        let taken = self.take_for(Purpose::Records, self.limit, self.kept(), Patience::None)?;
+        let wants_chunk = self.free.len() <= self.kept() && self.available() > self.kept();
+        if self.available() < self.limit / 2 || wants_chunk {
             self.wake();
         }
         Some(taken)
     }
 
-    /// As `take`, for what may go beyond the threads' bound, into what they leave in reserve.
-    pub(super) fn take_beyond(&self, purpose: Purpose) -> Option<(u32, Segment)> {
-        self.take_for(purpose, self.directory.len(), 0)
+    /// Where a thread may go on by itself, and from which position: it tries first what an ended
+    /// thread left if it `is_first` here, so that short-lived threads take little room.
+    pub(super) fn place(&self, is_first: bool) -> Option<(u32, Segment, u32)> {
+        let empty = || self.take().map(|(index, segment)| (index, segment, 0));
+        if is_first { self.adopt().or_else(empty) } else { empty().or_else(|| self.adopt()) }
     }
 
-    fn take_for(&self, purpose: Purpose, limit: usize, reserve: usize) -> Option<(u32, Segment)> {
+    /// As `take`, for threads without a segment to themselves.
+    pub(super) fn take_shared(&self) -> Option<(u32, Segment)> {
+        let taken = self.take_for(Purpose::Records, self.limit, self.reserve, Patience::Growth);
+        self.wake();
+        taken
+    }
+
+    /// As `take`, for what may go beyond the threads' bound, into what they leave in reserve.
+    pub(super) fn take_beyond(&self, purpose: Purpose) -> Option<(u32, Segment)> {
+        self.take_for(purpose, self.directory.len(), 0, Patience::Growth)
+    }
+
+    /// A segment that an ended thread left with room in it, active again; and how far it is filled.
+    pub(super) fn adopt(&self) -> Option<(u32, Segment, u32)> {
+        while let Some(index) = self.left.pop() {
+            if let Some(segment) = self.segment(index)
+                && segment.turn(self.stamp, Phase::Retired, Phase::Active)
+            {
+                return Some((index, segment, segment.published()));
+            }
+        }
+        None
+    }
+
+    /// A thread that ends leaves its segment: to another, if there is room in it. Atomic
+    /// operations only.
+    pub(super) fn leave_behind(&self, index: u32, segment: Segment) {
+        if segment.leave(self.stamp, Phase::Retired) && segment.has_room() {
+            // Without a place in the queue it is as a full one to the drain, when memory is short.
+            let _ = self.left.push(index);
+        }
+    }
+
+    /// A thread's segment is full.
+    pub(super) fn hand_over(&self, index: u32, segment: Segment) {
+        if segment.leave(self.stamp, Phase::Full) {
+            // Has room for every segment there is.
+            let _ = self.full.push(index);
+        }
+    }
+
+    fn take_for(
+        &self,
+        purpose: Purpose,
+        limit: usize,
+        reserve: usize,
+        patience: Patience,
+    ) -> Option<(u32, Segment)> {
         let (index, segment) = self.pop(reserve).or_else(|| {
-            // Growing takes a system call or two; whoever comes in between waits for a moment, and
-            // gets one of the sixteen.
-            for attempt in 0..50_000 {
+            // Growing takes a system call or two; whoever comes in between gets one of the sixteen,
+            // if it is as patient as that.
+            for attempt in 0..patience.attempts() {
                 if self.filled.load(Ordering::Acquire) >= limit {
                     return None;
                 }

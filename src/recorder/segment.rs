@@ -150,6 +150,16 @@ impl Segment {
         self.header().published.store(position, Ordering::Release);
     }
 
+    /// How far it is filled.
+    pub(super) fn published(self) -> u32 {
+        self.header().published.load(Ordering::Acquire)
+    }
+
+    /// Whether it is worth another thread's while to go on in it.
+    pub(super) fn has_room(self) -> bool {
+        (self.published() as usize) < CAPACITY / 2
+    }
+
     /// What was published, from `start` on.
     ///
     /// # Safety

@@ -78,6 +78,74 @@ fn threads_that_end_lose_nothing_and_leak_no_segment() {
 }
 
 #[test]
+fn short_lived_threads_go_on_where_the_last_one_ended() {
+    let mut f = fixture(6, 1 << 20);
+    let (slot, stamp) = (f.slot, f.stamp);
+    // Without a drain in between: many times more threads than segments.
+    for id in 1..=500 {
+        std::thread::spawn(move || put(slot, stamp, id).unwrap()).join().unwrap();
+    }
+    assert_eq!(f.recorder.counters.segments.load(Ordering::Relaxed), 16);
+    assert_eq!(f.recorder.counters.shared.load(Ordering::Relaxed), 0);
+    assert_eq!(f.drain().into_iter().collect::<HashSet<_>>().len(), 500);
+    assert!(f.drain().is_empty());
+}
+
+#[test]
+fn threads_that_come_and_go_under_a_drain_lose_and_double_nothing() {
+    let mut f = fixture(7, 1 << 20);
+    let (slot, stamp) = (f.slot, f.stamp);
+    let running = AtomicU64::new(3);
+    let mut seen = Vec::new();
+    std::thread::scope(|scope| {
+        for t in 0..3u64 {
+            let running = &running;
+            scope.spawn(move || {
+                for round in 0..300 {
+                    // Enough that segments pass the point where the drain takes them away.
+                    let some = move || {
+                        for id in 0..200 {
+                            while put(slot, stamp, (t * 300 + round) * 200 + id + 1).is_err() {
+                                std::thread::yield_now();
+                            }
+                        }
+                    };
+                    std::thread::spawn(some).join().unwrap();
+                }
+                running.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+        while running.load(Ordering::Relaxed) > 0 {
+            seen.extend(f.drain());
+        }
+    });
+    seen.extend(f.drain());
+    assert_eq!(seen.len(), 3 * 300 * 200);
+    assert_eq!(seen.into_iter().collect::<HashSet<_>>().len(), 3 * 300 * 200);
+}
+
+#[test]
+fn more_threads_than_segments_share_one() {
+    let mut f = fixture(8, 1 << 20);
+    let (slot, stamp) = (f.slot, f.stamp);
+    let all = std::sync::Barrier::new(100);
+    std::thread::scope(|scope| {
+        for t in 0..100u64 {
+            let all = &all;
+            scope.spawn(move || {
+                for id in 1..=5 {
+                    put(slot, stamp, t * 5 + id).unwrap();
+                }
+                all.wait();
+            });
+        }
+    });
+    assert!(f.recorder.counters.shared.load(Ordering::Relaxed) > 0);
+    assert_eq!(f.recorder.counters.segments.load(Ordering::Relaxed), 16);
+    assert_eq!(f.drain().into_iter().collect::<HashSet<_>>().len(), 500);
+}
+
+#[test]
 fn a_full_recorder_refuses_counts_and_recovers() {
     let mut f = fixture(2, 0);
     let mut accepted = 0;

@@ -1,5 +1,5 @@
 use super::process::{MAX_RECORDERS, Process, current};
-use super::segment::{Phase, Segment};
+use super::segment::Segment;
 use crate::sys::{fork, leaked::Leaked, random, thread::ExitHook};
 use std::cell::{Cell, UnsafeCell};
 use std::sync::OnceLock;
@@ -175,8 +175,8 @@ pub(super) fn mine() -> &'static ThreadRecord {
     record
 }
 
-/// A thread ends: its segments are left for the drain, its record for the next thread.
-/// Atomic stores only; should the thread record once more, it takes a record anew.
+/// A thread ends: its segments are left to other threads and the drain, its record to the next
+/// thread. Atomic operations only; should the thread record once more, it takes a record anew.
 unsafe extern "C" fn on_exit(pointer: *mut libc::c_void) {
     // SAFETY: armed with a leaked record.
     let Some(record) = (unsafe { pointer.cast_const().cast::<ThreadRecord>().as_ref() }) else {
@@ -189,8 +189,8 @@ unsafe extern "C" fn on_exit(pointer: *mut libc::c_void) {
     let Some(mut entered) = record.enter() else { return };
     for slot in 0..MAX_RECORDERS {
         if let Some(writer) = entered.writer(slot) {
-            if let Some(segment) = writer.segment {
-                segment.leave(writer.stamp, Phase::Retired);
+            if let (Some(recorder), Some(segment)) = (writer.recorder, writer.segment) {
+                recorder.leave_behind(writer.index, segment);
             }
             *writer = Writer::NONE;
         }

@@ -1,5 +1,4 @@
 use super::process::{Process, Recorder};
-use super::segment::Phase;
 use super::thread::{Writer, existing, mine};
 use crate::model::{SpanId, TraceId};
 use crate::record::{EncodeError, Encoder, Fit};
@@ -59,7 +58,8 @@ pub fn record<E>(
     roll(recorder, writer, write)
 }
 
-/// Goes on in an empty segment.
+/// Goes on in another segment: an empty one, one that an ended thread left, or the one that threads
+/// share.
 #[cold]
 #[inline(never)]
 fn roll<E>(
@@ -67,32 +67,34 @@ fn roll<E>(
     writer: &mut Writer,
     mut write: impl FnMut(&Recorder, Encoder<'_>) -> Result<Result<Fit, EncodeError>, E>,
 ) -> Result<Result<Fit, E>, Refusal> {
-    if let Some(segment) = writer.segment.take()
-        && segment.leave(writer.stamp, Phase::Full)
-    {
-        // Has room for every segment there is.
-        let _ = recorder.full.push(writer.index);
+    let is_first = writer.segment.is_none();
+    if let Some(segment) = writer.segment.take() {
+        recorder.hand_over(writer.index, segment);
     }
-    let Some((index, segment)) = recorder.take() else {
+    let mut place = recorder.place(is_first);
+    while let Some((index, segment, position)) = place {
+        (writer.index, writer.segment, writer.position) = (index, Some(segment), position);
+        // SAFETY: just taken: this thread owns it, and nothing past `position` is published.
+        match write(recorder, Encoder::new(unsafe { segment.rest(position) })) {
+            Ok(Ok(fit)) => {
+                writer.position += fit.len as u32;
+                segment.publish(writer.position);
+                return Ok(Ok(fit));
+            }
+            Err(error) => return Ok(Err(error)),
+            // What another thread left has too little room; an empty one always has enough.
+            Ok(Err(_)) => {
+                writer.segment = None;
+                recorder.hand_over(index, segment);
+                place = if position > 0 { recorder.place(false) } else { None };
+            }
+        }
+    }
+    recorder.record_shared(&mut write).ok_or_else(|| {
         recorder.counters.dropped_no_room.fetch_add(1, Ordering::Relaxed);
         recorder.wake();
-        return Err(Refusal::NoRoom);
-    };
-    (writer.index, writer.segment, writer.position) = (index, Some(segment), 0);
-    // SAFETY: just taken: this thread owns it, nothing is published.
-    match write(recorder, Encoder::new(unsafe { segment.rest(0) })) {
-        Ok(Ok(fit)) => {
-            writer.position = fit.len as u32;
-            segment.publish(writer.position);
-            Ok(Ok(fit))
-        }
-        // A record is never larger than a segment.
-        Ok(Err(EncodeError::NeedsSpace(_))) => {
-            recorder.counters.dropped_no_room.fetch_add(1, Ordering::Relaxed);
-            Err(Refusal::NoRoom)
-        }
-        Err(error) => Ok(Err(error)),
-    }
+        Refusal::NoRoom
+    })
 }
 
 #[cold]

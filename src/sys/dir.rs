@@ -1,19 +1,22 @@
 //! A directory held open, and files in it by name: nothing is ever reached through a link that
 //! somebody else could have planted.
 
-use super::fork::PerProcess;
-use std::collections::HashSet;
+use super::descriptor::{Descriptor, Identity, check, identity, owned};
+pub use super::lock::Lock;
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::path::{Path, PathBuf};
 
-/// An open directory.
+/// An open directory. Should its process close all its descriptors, as programs do that become
+/// daemons, it is opened again by its path, if that still leads to the same directory.
 #[derive(Debug)]
-pub struct Dir(OwnedFd);
+pub struct Dir {
+    fd: Descriptor,
+    path: PathBuf,
+}
 
 /// What a directory's owner and mode must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +43,7 @@ impl Dir {
         let fd = owned(unsafe {
             libc::open(name.as_ptr(), libc::O_DIRECTORY | libc::O_CLOEXEC | no_follow)
         })?;
-        let dir = Dir(fd);
+        let dir = Dir { fd: Descriptor::new(fd)?, path: std::path::absolute(path)? };
         if trust == Trust::Private {
             dir.check_private()?;
         }
@@ -48,10 +51,7 @@ impl Dir {
     }
 
     fn check_private(&self) -> io::Result<()> {
-        // SAFETY: an all-zero stat is a valid value to be filled in.
-        let mut stat = unsafe { std::mem::zeroed::<libc::stat>() };
-        // SAFETY: the descriptor is open and `stat` writable.
-        check(unsafe { libc::fstat(self.0.as_raw_fd(), &raw mut stat) })?;
+        let stat = super::descriptor::stat(self.fd()?)?;
         let refuse = |why| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
         if stat.st_uid != super::host::user_id() {
             return refuse("the directory belongs to another user");
@@ -62,18 +62,35 @@ impl Dir {
         Ok(())
     }
 
+    fn fd(&self) -> io::Result<BorrowedFd<'_>> {
+        match self.fd.get() {
+            Some(fd) => Ok(fd),
+            None => self.reopen(),
+        }
+    }
+
+    #[cold]
+    fn reopen(&self) -> io::Result<BorrowedFd<'_>> {
+        let path = c_string(self.path.as_os_str().as_bytes())?;
+        // SAFETY: `path` is NUL-terminated and lives through the call.
+        let fd = unsafe { libc::open(path.as_ptr(), libc::O_DIRECTORY | libc::O_CLOEXEC) };
+        self.fd.renew(owned(fd)?)
+    }
+
     /// Opens a directory in this one, creating it with mode 0700.
     pub fn subdir(&self, name: &str) -> io::Result<Dir> {
+        let path = self.path.join(name);
         let name = c_string(name.as_bytes())?;
         // SAFETY: the descriptor is open, `name` NUL-terminated.
-        let made = unsafe { libc::mkdirat(self.0.as_raw_fd(), name.as_ptr(), 0o700) };
+        let made = unsafe { libc::mkdirat(self.fd()?.as_raw_fd(), name.as_ptr(), 0o700) };
         if made != 0 {
             let error = io::Error::last_os_error();
             if error.kind() != io::ErrorKind::AlreadyExists {
                 return Err(error);
             }
         }
-        self.open_at(&name, libc::O_DIRECTORY, 0).map(Dir)
+        let fd = Descriptor::new(self.open_at(&name, libc::O_DIRECTORY, 0)?)?;
+        Ok(Dir { fd, path })
     }
 
     /// Reads a whole file of at most `limit` bytes.
@@ -112,18 +129,19 @@ impl Dir {
     /// Makes names that were given and taken outlive the machine.
     pub fn sync(&self) -> io::Result<()> {
         // SAFETY: the descriptor is open.
-        check(unsafe { libc::fsync(self.0.as_raw_fd()) })
+        check(unsafe { libc::fsync(self.fd()?.as_raw_fd()) })
     }
 
     /// Another handle to the same directory.
     pub fn duplicate(&self) -> io::Result<Dir> {
-        self.0.try_clone().map(Dir)
+        let fd = Descriptor::new(self.fd()?.try_clone_to_owned()?)?;
+        Ok(Dir { fd, path: self.path.clone() })
     }
 
     /// Renames a file within the directory, over any that has the new name.
     pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let (from, to) = (c_string(from.as_bytes())?, c_string(to.as_bytes())?);
-        let fd = self.0.as_raw_fd();
+        let fd = self.fd()?.as_raw_fd();
         // SAFETY: the descriptor is open, both names NUL-terminated.
         check(unsafe { libc::renameat(fd, from.as_ptr(), fd, to.as_ptr()) })
     }
@@ -132,7 +150,7 @@ impl Dir {
     pub fn remove(&self, name: &str) -> io::Result<()> {
         let name = c_string(name.as_bytes())?;
         // SAFETY: the descriptor is open, the name NUL-terminated.
-        match check(unsafe { libc::unlinkat(self.0.as_raw_fd(), name.as_ptr(), 0) }) {
+        match check(unsafe { libc::unlinkat(self.fd()?.as_raw_fd(), name.as_ptr(), 0) }) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
         }
@@ -173,120 +191,39 @@ impl Dir {
 
     /// Opens a file, made if it is not there, and locks it; `None` while somebody else has it
     /// locked, in this process or in another. The lock goes with the process, however it ends.
-    ///
-    /// A record lock, not `flock`: a forked child does not share it, so it is free as soon as its
-    /// owner is dead, whatever children live on. Such a lock is lost when its process closes any
-    /// descriptor of the file, so files that are locked here must be opened nowhere else.
     pub fn try_lock(&self, name: &str) -> io::Result<Option<Lock>> {
-        let c_name = c_string(name.as_bytes())?;
-        let locked = LOCKED.get(|_, _| Mutex::default());
-        let mut locked = locked.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.stat(&c_name).is_some_and(|stat| locked.contains(&identity(&stat))) {
-            return Ok(None);
-        }
-        let file = self.open_at(&c_name, libc::O_RDWR | libc::O_CREAT, 0o600)?;
-        // SAFETY: an all-zero lock is a valid value: from the start, without end.
-        let mut whole = unsafe { std::mem::zeroed::<libc::flock>() };
-        whole.l_type = libc::F_WRLCK as libc::c_short;
-        whole.l_whence = libc::SEEK_SET as libc::c_short;
-        // SAFETY: the descriptor is open, the lock readable.
-        let taken = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &raw const whole) };
-        if taken != 0 {
-            let error = io::Error::last_os_error();
-            return match error.raw_os_error() {
-                Some(libc::EAGAIN | libc::EACCES) => Ok(None),
-                _ => Err(error),
-            };
-        }
-        // SAFETY: an all-zero stat is a valid value to be filled in.
-        let mut stat = unsafe { std::mem::zeroed::<libc::stat>() };
-        // SAFETY: the descriptor is open and `stat` writable.
-        check(unsafe { libc::fstat(file.as_raw_fd(), &raw mut stat) })?;
-        // Removed, or replaced, between opening and locking: what we hold is not what the name says.
-        if self.stat(&c_name).map(|now| identity(&now)) != Some(identity(&stat)) {
-            return Ok(None);
-        }
-        locked.insert(identity(&stat));
-        Ok(Some(Lock { file: std::mem::ManuallyDrop::new(file), identity: identity(&stat) }))
+        Lock::take(self, &c_string(name.as_bytes())?)
+    }
+
+    /// What a name stands for now.
+    pub(super) fn identity_of(&self, name: &std::ffi::CStr) -> Option<Identity> {
+        self.stat(name).map(|stat| identity(&stat))
     }
 
     fn stat(&self, name: &std::ffi::CStr) -> Option<libc::stat> {
         // SAFETY: an all-zero stat is a valid value to be filled in.
         let mut stat = unsafe { std::mem::zeroed::<libc::stat>() };
-        let fd = self.0.as_raw_fd();
+        let fd = self.fd().ok()?.as_raw_fd();
         // SAFETY: the descriptor is open, the name NUL-terminated, `stat` writable.
         let failed =
             unsafe { libc::fstatat(fd, name.as_ptr(), &raw mut stat, libc::AT_SYMLINK_NOFOLLOW) };
         (failed == 0).then_some(stat)
     }
 
-    fn open_at(&self, name: &std::ffi::CStr, flags: i32, mode: u32) -> io::Result<OwnedFd> {
+    pub(super) fn open_at(
+        &self,
+        name: &std::ffi::CStr,
+        flags: i32,
+        mode: u32,
+    ) -> io::Result<OwnedFd> {
         let flags = flags | libc::O_CLOEXEC | libc::O_NOFOLLOW;
         // SAFETY: the descriptor is open, the name NUL-terminated.
-        owned(unsafe { libc::openat(self.0.as_raw_fd(), name.as_ptr(), flags, mode) })
+        owned(unsafe { libc::openat(self.fd()?.as_raw_fd(), name.as_ptr(), flags, mode) })
     }
 }
 
-/// Device and inode.
-type Identity = (u64, u64);
-
-fn identity(stat: &libc::stat) -> Identity {
-    (stat.st_dev, stat.st_ino)
-}
-
-/// What this process has locked: record locks do not keep a process from itself.
-static LOCKED: PerProcess<Mutex<HashSet<Identity>>> = PerProcess::new();
-
-/// An open, locked file. The lock ends when this is dropped.
-#[derive(Debug)]
-pub struct Lock {
-    file: std::mem::ManuallyDrop<OwnedFd>,
-    identity: Identity,
-}
-
-impl Lock {
-    /// The file's size in bytes.
-    pub fn size(&self) -> io::Result<u64> {
-        // SAFETY: an all-zero stat is a valid value to be filled in.
-        let mut stat = unsafe { std::mem::zeroed::<libc::stat>() };
-        // SAFETY: the descriptor is open and `stat` writable.
-        check(unsafe { libc::fstat(self.file.as_raw_fd(), &raw mut stat) })?;
-        Ok(u64::try_from(stat.st_size).unwrap_or(0))
-    }
-}
-
-impl AsFd for Lock {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        let locked = LOCKED.get(|_, _| Mutex::default());
-        let mut locked = locked.lock().unwrap_or_else(PoisonError::into_inner);
-        locked.remove(&self.identity);
-        // Closed under the table's lock: closing ends a lock that another thread of this process
-        // could have taken in between.
-        // SAFETY: dropped here only, and not used again.
-        unsafe { std::mem::ManuallyDrop::drop(&mut self.file) };
-    }
-}
-
-fn c_string(bytes: &[u8]) -> io::Result<CString> {
+pub(super) fn c_string(bytes: &[u8]) -> io::Result<CString> {
     CString::new(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "NUL in a path"))
-}
-
-fn check(result: libc::c_int) -> io::Result<()> {
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-fn owned(fd: libc::c_int) -> io::Result<OwnedFd> {
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: a fresh descriptor that nobody else has.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 #[cfg(test)]
@@ -328,6 +265,33 @@ mod tests {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         let error = Dir::create(&path, Trust::Private).unwrap_err();
         assert!(error.to_string().contains("0700"), "{error}");
+        std::fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn closing_all_descriptors_costs_neither_directory_nor_lock() {
+        let path = temporary("closed");
+        let dir = Dir::create(&path, Trust::Private).unwrap();
+        let lock = dir.try_lock("lock").unwrap().unwrap();
+        dir.write_durably("x", b"one").unwrap();
+        let fds = [dir.fd().unwrap().as_raw_fd(), lock.fd().unwrap().as_raw_fd()];
+        // Their numbers now stand for another file, as they would in a daemon.
+        let other = File::create(path.join("other")).unwrap();
+        for fd in fds {
+            // SAFETY: both are open.
+            assert!(unsafe { libc::dup2(other.as_raw_fd(), fd) } >= 0);
+        }
+        assert!(lock.fd().is_none());
+        assert_eq!(dir.read("x", 5).unwrap(), b"one");
+        assert!(dir.try_lock("lock").unwrap().is_none(), "still ours in this process");
+        lock.renew(&dir, "lock").unwrap();
+        assert!(lock.fd().is_some());
+        drop((lock, dir));
+        // What stands there now is not ours to close.
+        for fd in fds {
+            // SAFETY: closes what `dup2` opened above.
+            assert_eq!(unsafe { libc::close(fd) }, 0);
+        }
         std::fs::remove_dir_all(path).unwrap();
     }
 

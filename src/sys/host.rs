@@ -6,6 +6,17 @@ pub fn process_id() -> u32 {
     (unsafe { libc::getpid() }).cast_unsigned()
 }
 
+/// Whether a living process has a file of this name mapped; false also where that cannot be seen.
+pub fn has_mapped(process: u32, name: &str) -> bool {
+    use std::io::{BufRead, BufReader};
+    let Ok(maps) = std::fs::File::open(format!("/proc/{process}/maps")) else { return false };
+    // A path may be anything, so not by lines of text.
+    BufReader::new(maps).split(b'\n').map_while(Result::ok).any(|line| {
+        let path = line.strip_suffix(b" (deleted)").unwrap_or(&line);
+        path.strip_suffix(name.as_bytes()).is_some_and(|before| before.ends_with(b"/"))
+    })
+}
+
 /// The effective user's id.
 pub fn user_id() -> u32 {
     // SAFETY: has no preconditions.

@@ -1,9 +1,8 @@
 //! A file's bytes in memory, for one writer.
 
-use super::dir::Lock;
+use super::lock::Lock;
 use super::memory::{self, Region};
 use std::io;
-use std::os::fd::AsFd;
 
 /// A locked file behind a piece of memory: what is written there outlives the process.
 #[derive(Debug)]
@@ -17,10 +16,11 @@ impl Mapped {
     /// Maps the first `len` bytes of a file, which is made that long: a full disk is an error
     /// here, and not a signal later.
     pub fn of_length(lock: Lock, len: usize) -> io::Result<Mapped> {
-        memory::allocate(lock.as_fd(), 0, len as u64)?;
+        let fd = lock.fd().ok_or(io::ErrorKind::NotFound)?;
+        memory::allocate(fd, 0, len as u64)?;
         let region = memory::reserve(len).ok_or(io::ErrorKind::OutOfMemory)?;
         // SAFETY: just reserved, so nobody uses it.
-        let shared = unsafe { memory::share(region, lock.as_fd(), 0) };
+        let shared = unsafe { memory::share(region, fd, 0) };
         let mapped = Mapped { region, _lock: lock };
         shared.map(|()| mapped)
     }

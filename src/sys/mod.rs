@@ -4,10 +4,12 @@
 
 pub mod clock;
 pub mod daemon;
+mod descriptor;
 pub mod dir;
 pub mod fork;
 pub mod host;
 pub mod leaked;
+mod lock;
 pub mod mapped;
 pub mod memory;
 pub mod poll;

@@ -104,7 +104,7 @@ pub(super) fn note_record(left: &mut [Left], record: &Record<'_>) {
             (span.trace_id, Progress { spans: 1, root: span.parent_id.is_none(), tags: 0 })
         }
         Record::RequestTags(request, tags) => {
-            (request.trace_id, Progress { tags: tags.clone().count(), ..Progress::default() })
+            (request.trace_id, Progress { tags: tags.count(), ..Progress::default() })
         }
         _ => return,
     };

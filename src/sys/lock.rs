@@ -1,0 +1,107 @@
+//! Locks on files, which go with their process.
+//!
+//! Record locks, not `flock`: a forked child does not share them, so a lock is free as soon as its
+//! owner is dead, whatever children live on. Such a lock is lost when its process closes any
+//! descriptor of the file: files that are locked here must be opened nowhere else, and a lock that
+//! is kept for long is renewed, since a host may close all descriptors there are.
+
+use super::descriptor::{Descriptor, Identity, stat};
+use super::dir::{Dir, c_string};
+use super::fork::PerProcess;
+use std::collections::HashSet;
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What this process has locked: record locks do not keep a process from itself.
+static LOCKED: PerProcess<Mutex<HashSet<Identity>>> = PerProcess::new();
+
+fn locked() -> MutexGuard<'static, HashSet<Identity>> {
+    LOCKED.get(|_, _| Mutex::default()).lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An open, locked file. The lock ends when this is released or dropped.
+#[derive(Debug)]
+pub struct Lock(Descriptor);
+
+impl Lock {
+    pub(super) fn take(dir: &Dir, name: &CStr) -> io::Result<Option<Lock>> {
+        let mut locked = locked();
+        if dir.identity_of(name).is_some_and(|identity| locked.contains(&identity)) {
+            return Ok(None);
+        }
+        let file = Descriptor::new(dir.open_at(name, libc::O_RDWR | libc::O_CREAT, 0o600)?)?;
+        if !file.get().map_or(Ok(false), lock)? {
+            return Ok(None);
+        }
+        // Removed, or replaced, between opening and locking: what we hold is not what the name says.
+        if dir.identity_of(name) != Some(file.identity()) {
+            return Ok(None);
+        }
+        locked.insert(file.identity());
+        Ok(Some(Lock(file)))
+    }
+
+    /// The file, if its descriptor is still open.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.0.get()
+    }
+
+    /// Takes the lock again, should the process have closed the file's descriptor.
+    ///
+    /// # Errors
+    /// `WouldBlock` when another process has taken it in the meantime; `NotFound` when the name
+    /// stands for something else by now.
+    pub fn renew(&self, dir: &Dir, name: &str) -> io::Result<()> {
+        // Not while another thread closes it.
+        let locked = locked();
+        if !locked.contains(&self.0.identity()) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let fd = match self.0.get() {
+            Some(fd) => fd,
+            None => self.0.renew(dir.open_at(&c_string(name.as_bytes())?, libc::O_RDWR, 0)?)?,
+        };
+        if lock(fd)? { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    }
+
+    /// The file's size in bytes.
+    pub fn size(&self) -> io::Result<u64> {
+        let fd = self.fd().ok_or(io::ErrorKind::NotFound)?;
+        Ok(u64::try_from(stat(fd)?.st_size).unwrap_or(0))
+    }
+
+    /// Lets go of it.
+    pub fn release(&self) {
+        // Closed under the table's lock: closing ends a lock that another thread of this process
+        // could have taken in between.
+        let mut locked = locked();
+        if self.0.close() {
+            locked.remove(&self.0.identity());
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+/// False when another process has it.
+fn lock(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    // SAFETY: an all-zero lock is a valid value: from the start, without end.
+    let mut whole = unsafe { std::mem::zeroed::<libc::flock>() };
+    whole.l_type = libc::F_WRLCK as libc::c_short;
+    whole.l_whence = libc::SEEK_SET as libc::c_short;
+    // SAFETY: the descriptor is open, the lock readable.
+    if unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETLK, &raw const whole) } == 0 {
+        return Ok(true);
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::EAGAIN | libc::EACCES) => Ok(false),
+        _ => Err(error),
+    }
+}
