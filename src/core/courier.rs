@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 /// After a minute's end, how long its stragglers are waited for: other processes write it out
 /// within a second or so.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
+/// The kind of payload in which an application describes itself.
+const SERVER_LOAD: &str = "app_server_load";
 /// The shortest time that an attempt is given.
 const SHORTEST: Duration = Duration::from_millis(50);
 
@@ -142,6 +144,10 @@ impl Courier {
                     self.report.payloads_rejected += 1;
                     core.log.add(Level::Error, || format!("delivery refused: {why}"));
                     self.report.last_failure = Some(why);
+                    if body.kind == SERVER_LOAD {
+                        parcel.bodies.remove(0);
+                        continue;
+                    }
                     return Verdict::Rejected;
                 }
             }
@@ -187,6 +193,10 @@ fn render(core: &Core, period: &Period, id: &str) -> Vec<Body> {
     {
         let entries = period.errors.problems().len() as u64;
         bodies.push(Body { kind: "errors".into(), entries, json: text(errors) });
+    }
+    // Last: what it says is not worth a minute's figures, should a receiver refuse it.
+    if let Some(load) = payload::server_load(period, &metadata) {
+        bodies.push(Body { kind: SERVER_LOAD.into(), entries: 1, json: text(load) });
     }
     bodies
 }
