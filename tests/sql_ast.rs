@@ -1,5 +1,4 @@
-//! sqlparser as an independent oracle, and the caps that keep it from overflowing the stack of the core's own thread.
-#![cfg(feature = "sql-ast")]
+//! sqlparser as an independent oracle: what its trees hold, against what our own passes found.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,103 +10,20 @@
 
 mod sql_common;
 
-use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use scoutcore::sql::{Dialect, Scratch, TABLES_STACK, sanitize, summarize, tables};
+use scoutcore::sql::{Dialect, Scratch, sanitize, summarize, tables};
 use sql_common::{canaries, check, key, text, vectors};
-use sqlparser::ast::{Query, Statement, Value, ValueWithSpan, Visit, Visitor, visit_relations};
+use sqlparser::ast::{
+    Delete, FromTable, ObjectName, ObjectType, Query, Statement, TableFactor, TableObject,
+    TableWithJoins, Value, ValueWithSpan, Visit, Visitor, visit_relations,
+};
 use sqlparser::dialect as parsers;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, Tokenizer};
 
 fn on_stack<T: Send + 'static>(size: usize, run: impl FnOnce() -> T + Send + 'static) -> T {
     std::thread::Builder::new().stack_size(size).spawn(run).unwrap().join().unwrap()
-}
-
-/// Everything that makes sqlparser recurse or its tree deep.
-fn recursive_constructs() -> Vec<(&'static str, String)> {
-    let repeat = |head: &str, unit: &str, middle: &str, close: &str, times: usize| {
-        format!("{head}{}{middle}{}", unit.repeat(times), close.repeat(times))
-    };
-    let mut all = Vec::new();
-    // Each as deep as the caps on tokens, brackets and operators can ever let through, and deeper.
-    for times in [16, 31, 32, 50, 100, 130, 190, 199, 200, 390, 399] {
-        all.extend([
-            ("brackets", repeat("SELECT ", "(", "?", ")", times)),
-            ("subqueries", repeat("", "SELECT * FROM (", "SELECT ?", ") a", times)),
-            ("EXISTS", repeat("SELECT ? WHERE ", "EXISTS (SELECT ? WHERE ", "?", ")", times)),
-            ("sums", repeat("SELECT ?", "+?", "", "", times)),
-            ("ORs", repeat("SELECT ? FROM t WHERE ?", " OR ?", "", "", times)),
-            ("ANDs", repeat("SELECT ? FROM t WHERE a", " AND a", "", "", times)),
-            ("comparisons", repeat("SELECT a", " = a", "", "", times)),
-            ("NOTs", repeat("SELECT ", "NOT ", "?", "", times)),
-            ("minus signs", repeat("SELECT ", "- ", "?", "", times)),
-            ("plus signs", repeat("SELECT ", "+ ", "?", "", times)),
-            ("tildes", repeat("SELECT ", "~ ", "?", "", times)),
-            ("EXPLAINs", repeat("", "EXPLAIN ", "SELECT ?", "", times)),
-            ("DESCRIBEs", repeat("", "DESCRIBE ", "SELECT ?", "", times)),
-            ("CASEs", repeat("SELECT ", "CASE WHEN ", "a", " THEN ? END", times)),
-            ("CASE heads", repeat("SELECT ", "CASE ", "a", "", times)),
-            ("UNIONs", repeat("SELECT ?", " UNION SELECT ?", "", "", times)),
-            ("INTERSECTs", repeat("SELECT ?", " INTERSECT SELECT ?", "", "", times)),
-            ("JOINs", repeat("SELECT ? FROM a", " JOIN a ON b", "", "", times)),
-            ("comma joins", repeat("SELECT ? FROM a", ", a", "", "", times)),
-            ("nested joins", repeat("SELECT ? FROM ", "(a JOIN ", "a", ")", times)),
-            ("INTERVALs", repeat("SELECT ", "INTERVAL ", "?", "", times)),
-            ("casts", repeat("SELECT ?", "::int", "", "", times)),
-            ("CASTs", repeat("SELECT ", "CAST(", "?", " AS int)", times)),
-            ("arrays", repeat("SELECT ", "ARRAY[", "?", "]", times)),
-            ("brackets of arrays", repeat("SELECT ", "[", "?", "]", times)),
-            ("subscripts", repeat("SELECT a", "[?]", "", "", times)),
-            ("structs", repeat("SELECT ", "{a: ", "?", "}", times)),
-            ("function calls", repeat("SELECT ", "f(", "?", ")", times)),
-            ("method calls", repeat("SELECT a", ".f()", "", "", times)),
-            ("dotted names", repeat("SELECT a", ".a", "", "", times)),
-            ("BETWEENs", repeat("SELECT ? WHERE a", " BETWEEN ? AND a", "", "", times)),
-            ("LIKEs", repeat("SELECT a", " LIKE ?", "", "", times)),
-            ("INs", repeat("SELECT a", " IN (?)", "", "", times)),
-            ("IS NULLs", repeat("SELECT a", " IS NULL", "", "", times)),
-            ("COLLATEs", repeat("SELECT a", " COLLATE b", "", "", times)),
-            ("AT TIME ZONEs", repeat("SELECT a", " AT TIME ZONE ?", "", "", times)),
-            ("PRIORs", repeat("SELECT ", "PRIOR ", "a", "", times)),
-            ("lambdas", repeat("SELECT ", "a -> ", "a", "", times)),
-            ("array types", repeat("SELECT ?::", "ARRAY<", "int", ">", times)),
-            ("struct types", repeat("CREATE TABLE t (a ", "STRUCT<b ", "int", ">", times)),
-            ("nested types", repeat("CREATE TABLE t (a ", "Nullable(", "int", ")", times)),
-            ("WITHs", repeat("", "WITH a AS (", "SELECT ?", ") SELECT ?", times)),
-            ("CTEs", repeat("WITH a AS (SELECT ?)", ", a AS (SELECT ?)", " SELECT ?", "", times)),
-            ("statements", repeat("SELECT ?", "; SELECT ?", "", "", times)),
-            ("BEGINs", repeat("", "BEGIN ", "", " END", times)),
-            ("IFs", repeat("", "IF ? THEN ", "SELECT ?;", " END IF;", times)),
-            ("WHILEs", repeat("", "WHILE ? BEGIN ", "SELECT ?;", " END", times)),
-            ("PREPAREs", repeat("", "PREPARE a AS ", "SELECT ?", "", times)),
-            ("VALUES rows", repeat("VALUES (?)", ", (?)", "", "", times)),
-            ("PIVOTs", repeat("SELECT * FROM a", " PIVOT(f(b) FOR c IN (?))", "", "", times)),
-            ("windows", repeat("SELECT ", "f(", "?", ") OVER (ORDER BY a)", times)),
-            ("pipes", repeat("FROM a", " |> WHERE b", "", "", times)),
-        ]);
-    }
-    all
-}
-
-#[test]
-fn no_construct_within_the_caps_overflows_the_stack() {
-    // A quarter of the stack: the margin. A debug build's frames are several times a release build's.
-    let parsed = on_stack(TABLES_STACK / 4, || {
-        let mut scratch = Scratch::default();
-        let mut parsed = HashSet::new();
-        for (name, sql) in recursive_constructs() {
-            for dialect in Dialect::ALL {
-                if tables(&mut scratch, &sql, dialect).is_some() {
-                    parsed.insert(name);
-                }
-            }
-        }
-        parsed
-    });
-    println!("{} kinds of recursive constructs pass the caps at some depth", parsed.len());
-    assert!(parsed.len() > 30, "the caps let too little through to prove anything: {parsed:?}");
 }
 
 fn parse(sql: &str, dialect: Dialect) -> Option<Vec<Statement>> {
@@ -283,22 +199,209 @@ fn every_table_of_the_tree_is_in_the_summary() {
     );
 }
 
-#[test]
-fn tables_of_the_corpus() {
-    let Some(cases) = vectors("corpus.json") else { return };
-    let (parsed, total) = on_stack(TABLES_STACK, move || {
-        let mut scratch = Scratch::default();
-        let mut parsed = 0;
-        for case in &cases {
-            let dialect = Dialect::from_name(text(case, "dialect"));
-            let shown =
-                sanitize(&mut scratch, text(case, "sql").as_bytes(), dialect, false).to_owned();
-            parsed += usize::from(tables(&mut scratch, &shown, dialect).is_some());
+/// A table's name without quotes, its parts joined with dots.
+fn name(object: &ObjectName) -> String {
+    // A part that is no identifier is a function's, as Snowflake's IDENTIFIER(?).
+    let parts: Vec<&str> =
+        object.0.iter().map(|part| part.as_ident().map_or("?", |ident| &ident.value)).collect();
+    parts.join(".")
+}
+
+#[derive(Default)]
+struct Finder {
+    relations: Vec<String>,
+    writes: Vec<String>,
+    /// Common table expressions.
+    common: Vec<String>,
+    /// Aliases and what they stand for.
+    aliases: Vec<(String, String)>,
+}
+
+impl Visitor for Finder {
+    type Break = ();
+
+    fn pre_visit_statement(&mut self, statement: &Statement) -> ControlFlow<()> {
+        self.statement(statement);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        for common in query.with.iter().flat_map(|with| &with.cte_tables) {
+            self.common.push(common.alias.name.value.clone());
         }
-        (parsed, cases.len())
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
+        self.relations.push(name(relation));
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table { name: table, alias: Some(alias), .. } = factor {
+            self.aliases.push((alias.name.value.clone(), name(table)));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Finder {
+    /// What a statement writes to.
+    fn statement(&mut self, statement: &Statement) {
+        match statement {
+            Statement::Insert(insert) => {
+                if let TableObject::TableName(table) = &insert.table {
+                    self.write(table);
+                }
+            }
+            Statement::Update(update) => self.write_first(std::slice::from_ref(&update.table)),
+            Statement::Delete(delete) => self.delete(delete),
+            Statement::Merge(merge) => self.write_factor(&merge.table),
+            Statement::Truncate(truncate) => {
+                truncate.table_names.iter().for_each(|target| self.write(&target.name));
+            }
+            Statement::CreateTable(create) => self.write(&create.name),
+            Statement::CreateView(create) => self.write(&create.name),
+            Statement::AlterTable(alter) => self.write(&alter.name),
+            Statement::Drop {
+                object_type: ObjectType::Table | ObjectType::View, names, ..
+            } => {
+                names.iter().for_each(|table| self.write(table));
+            }
+            _ => {}
+        }
+    }
+
+    fn delete(&mut self, delete: &Delete) {
+        if delete.tables.is_empty() {
+            let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+            self.write_first(from);
+        }
+        // MySQL: DELETE a, b FROM tables a JOIN others b
+        delete.tables.iter().for_each(|table| self.write(table));
+    }
+
+    fn write_first(&mut self, tables: &[TableWithJoins]) {
+        if let Some(table) = tables.first() {
+            self.write_factor(&table.relation);
+        }
+    }
+
+    fn write_factor(&mut self, factor: &TableFactor) {
+        if let TableFactor::Table { name, .. } = factor {
+            self.write(name);
+        }
+    }
+
+    fn write(&mut self, table: &ObjectName) {
+        self.writes.push(name(table));
+    }
+
+    /// What the statement reads, and what it changes.
+    fn tables(self) -> (Vec<String>, Vec<String>) {
+        let Finder { relations, writes, common, aliases } = self;
+        let resolve = |name: String| {
+            let real = aliases.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(&name));
+            real.map_or(name, |(_, table)| table.clone())
+        };
+        let writes: Vec<String> = writes.into_iter().map(resolve).collect();
+        let (mut reads, mut changes) = (Vec::new(), Vec::new());
+        // A relation is met once for being written and once more for each time it is read.
+        let mut met: Vec<&str> = writes.iter().map(String::as_str).collect();
+        for relation in &relations {
+            if let Some(written) = met.iter().position(|name| *name == relation) {
+                met.swap_remove(written);
+            } else if !common.iter().any(|name| name.eq_ignore_ascii_case(relation))
+                && (writes.is_empty() || !aliases.iter().any(|(alias, _)| alias == relation))
+            {
+                add(&mut reads, relation);
+            }
+        }
+        writes.iter().for_each(|table| add(&mut changes, table));
+        (reads, changes)
+    }
+}
+
+fn add(names: &mut Vec<String>, name: &str) {
+    if !names.iter().any(|known| known == name) {
+        names.push(name.to_owned());
+    }
+}
+
+/// The names as a set: where in a statement the tree is walked first is not ours to say.
+fn set(names: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {
+    let mut names: Vec<String> =
+        names.into_iter().map(|name| name.as_ref().to_lowercase()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn tables_are_those_of_the_tree() {
+    let (total, failures) = on_stack(16 * 1024 * 1024, || {
+        let mut scratch = Scratch::default();
+        let (mut total, mut failures) = (0, Vec::new());
+        for (dialect, sql) in statements() {
+            let Some(tree) = parse(&sql, dialect) else { continue };
+            let (mut reads, mut writes) = (Vec::new(), Vec::new());
+            for statement in &tree {
+                let mut finder = Finder::default();
+                let _ = statement.visit(&mut finder);
+                let (read, written) = finder.tables();
+                read.iter().for_each(|name| add(&mut reads, name));
+                written.iter().for_each(|name| add(&mut writes, name));
+            }
+            let shown = sanitize(&mut scratch, sql.as_bytes(), dialect, false).to_owned();
+            let found = tables(&mut scratch, shown.as_bytes(), dialect, false);
+            total += 1;
+            let theirs = (set(&reads), set(&writes));
+            let ours = (set(&found.reads), set(&found.writes));
+            if theirs != ours {
+                failures.push((key(&sql), format!("{sql}\n    {theirs:?}\n    {ours:?}")));
+            }
+        }
+        failures.sort();
+        failures.dedup();
+        (total, failures)
     });
-    println!(
-        "tables listed for {parsed} of {total} statements of the corpus, from their sanitised text"
+    const ONLY: &str = "sqlparser takes PostgreSQL's ONLY for the table";
+    const ROWS: &str = "a function that gives rows is no table";
+    const INNER: &str =
+        "the statement inside of DECLARE and PREPARE runs later, and is counted then";
+    const MASKED: &str =
+        "adversarial: masked from the doubt on, so that the table behind it is not shown";
+    const LOCK: &str = "a lock is neither read nor change, and neither is an index";
+    const NEW: &str = "SELECT ... INTO makes a table; sqlparser's trees have no relation there";
+    check(
+        "sqlparser's tables, read and written",
+        total,
+        &failures,
+        &[
+            ("0299702b", ONLY),
+            ("42c843ba", ONLY),
+            ("79a3bd40", ONLY),
+            ("08688955", ROWS),
+            ("36f3050a", ROWS),
+            ("77169075", ROWS),
+            ("7b5ab0fd", ROWS),
+            ("90fcc453", ROWS),
+            ("9299c28a", ROWS),
+            ("bfc2d934", ROWS),
+            ("d5417473", ROWS),
+            ("0f691b0b", INNER),
+            ("bc19bf85", INNER),
+            ("10925ad1", MASKED),
+            ("11a1b79e", MASKED),
+            ("a5b17938", MASKED),
+            ("3ea3f1c7", LOCK),
+            ("877a9cc0", LOCK),
+            ("3f60e048", LOCK),
+            ("97901036", LOCK),
+            ("bbdba716", LOCK),
+            ("de3844d2", NEW),
+            ("f12b9f59", NEW),
+            ("7342768d", "a string literal is never a table"),
+            ("78ac66f6", "SHOW reads the catalogue"),
+        ],
     );
-    assert!(parsed * 10 >= total * 7);
 }

@@ -10,7 +10,7 @@
 
 mod sql_common;
 
-use scoutcore::sql::{Dialect, Naming, Scratch, analyse, sanitize, summarize};
+use scoutcore::sql::{Dialect, Naming, Scratch, analyse, sanitize, summarize, tables};
 use sql_common::{Canary, canaries};
 
 /// Every output of one statement, as one string.
@@ -19,9 +19,15 @@ fn outputs(scratch: &mut Scratch, sql: &[u8], dialect: Dialect, truncated: bool)
     let model = analyse(scratch, sql, dialect, truncated, Naming::Model);
     assert_eq!(sanitize(scratch, sql, dialect, truncated), &*statement.text);
     assert_eq!(summarize(scratch, sql, dialect, truncated), &*statement.summary);
+    let tables = tables(scratch, sql, dialect, truncated);
     format!(
-        "{} | {} | {} | {} | {}",
-        statement.text, statement.summary, statement.operation, model.operation, model.model
+        "{} | {} | {} | {} | {} | {:?}",
+        statement.text,
+        statement.summary,
+        statement.operation,
+        model.operation,
+        model.model,
+        tables
     )
 }
 

@@ -10,7 +10,7 @@
 
 use std::time::Instant;
 
-use scoutcore::sql::{Dialect, Naming, Scratch, analyse};
+use scoutcore::sql::{Dialect, Naming, Scratch, analyse, tables};
 
 /// What is repeated to fill a statement.
 const UNITS: &[&str] = &[
@@ -208,6 +208,7 @@ fn the_stack_is_constant() {
                             false,
                             Naming::Model,
                         ));
+                        std::hint::black_box(tables(&mut scratch, &sql, dialect, false));
                     }
                 }
             }

@@ -15,7 +15,9 @@ mod templates;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use scoutcore::sql::{Dialect, Memo, Naming, Scratch, Statement, analyse, sanitize, summarize};
+use scoutcore::sql::{
+    Dialect, Memo, Naming, Scratch, Statement, analyse, sanitize, summarize, tables,
+};
 use templates::{Hole, TEMPLATES, fill, holes};
 
 fn dialects() -> impl Strategy<Value = Dialect> {
@@ -125,7 +127,8 @@ proptest! {
         let sql = fill(template, &kinds, &contents, dialect);
         let sql = if truncated { &sql.as_bytes()[..sql.len().saturating_sub(cut)] } else { sql.as_bytes() };
         let shown = all(sql, declared, truncated);
-        for output in [&shown.text, &shown.summary, &shown.operation, &shown.model] {
+        let tables = format!("{:?}", tables(&mut Scratch::default(), sql, declared, truncated)).into();
+        for output in [&shown.text, &shown.summary, &shown.operation, &shown.model, &tables] {
             prop_assert!(
                 !output.to_lowercase().contains("kanari"),
                 "{} as {}: {}\n{output}", dialect.name(), declared.name(), String::from_utf8_lossy(sql)

@@ -65,7 +65,7 @@ def free_port():
         return s.getsockname()[1]
 
 
-def wait_until(done, what, seconds=10.0):
+def wait_until(done, what, seconds=30.0):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         found = done()
@@ -75,7 +75,7 @@ def wait_until(done, what, seconds=10.0):
     raise AssertionError("waited %.0f s for %s" % (seconds, what))
 
 
-def agent_command(*args, env=None, timeout=20, **options):
+def agent_command(*args, env=None, timeout=60, **options):
     return subprocess.run(
         [BINARY, *args],
         env=clean_env() if env is None else env,
@@ -137,7 +137,7 @@ class Agent:
     def address(self):
         return "tcp://127.0.0.1:%d" % self.port
 
-    def end(self, sig=signal.SIGTERM, seconds=15):
+    def end(self, sig=signal.SIGTERM, seconds=60):
         """Ends it as a supervisor would; it must end well."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(sig)

@@ -1,20 +1,18 @@
 """Many connections, many spans: nothing lost, nobody starved, nothing growing."""
 
-import json
+import contextlib
 import os
 import selectors
 import socket
-import struct
 import subprocess
-import sys
 import threading
 import time
 
 import clients
-import harness
-from harness import Agent, clean_env, equal, path
+from freeze import frozen, threads
+from harness import Agent, clean_env, equal, wait_until
 from suite_robust import Polite
-from wire import Request, frame, registration
+from wire import Client, Request, frame, registration
 
 SPANS = 20
 SUCCESS = frame(b'{"BatchCommand":{"id":null,"result":"Success"}}')
@@ -74,11 +72,13 @@ class Load:
             self.idle.append(s)
 
     def run(self, seconds, spans_per_second):
+        until = time.monotonic() + seconds
+        return self.run_until(lambda: time.monotonic() >= until, spans_per_second)
+
+    def run_until(self, ended, spans_per_second=10**7):
         began = time.monotonic()
-        while True:
+        while not ended():
             now = time.monotonic() - began
-            if now >= seconds:
-                break
             due = int(now * spans_per_second / SPANS)
             burst = 0
             while self.requests < due and self.idle and burst < 50:
@@ -104,15 +104,14 @@ def test_500_connections_and_50000_spans_a_second():
     before, idle = agent.usage()
     rate = load.run(seconds, 50000)
     after, memory = agent.usage()
-    # Less than what Python's agent waits for an answer; disks have their moments.
-    requests = polite.end(at_most=3)
+    requests = polite.end()
     counters = agent.counters()
     payloads = agent.end()
     check(payloads, load)
     equal(counters["requests_dropped"], 0, "dropped")
     spans = load.requests * SPANS
-    assert rate > 45000, "only %.0f spans a second could be sent" % rate
-    assert memory < 150, "%.0f MiB" % memory
+    # The memory for records under way, and as much again.
+    assert memory < 128, "%.0f MiB" % memory
     return (
         "%.0f spans a second for %.0f s, %.2f us of processor each; slowest answer %.0f ms; another "
         "client's %d requests, the slowest %.0f ms; %.0f MiB idle with 500 connections, %.0f MiB after"
@@ -205,15 +204,41 @@ def test_many_connections_that_come_and_go():
 
 
 def test_a_core_that_is_behind_slows_its_clients_and_loses_nothing():
-    """With a sixty-fourth of the memory that a core has for records under way."""
+    """With a sixty-fourth of the memory for records under way, and workers that stand still until
+    it is full. A client waits two seconds at most; they go on as soon as one waits."""
     agent = Agent(env=clean_env(SCOUT_RECORDER_MEMORY_MIB="1")).start()
     load = Load(agent.port, 100)
     polite = Polite(agent.port)
-    load.run(4, 10**7)
-    # Less than what Python's agent waits for an answer.
-    count = polite.end(at_most=3)
+    ended = threading.Event()
+    sending = threading.Thread(target=lambda: load.run_until(ended.is_set))
+    sending.start()
+    try:
+        fills = [fill(agent) for _ in range(3)]
+    finally:
+        ended.set()
+        sending.join()
+    count = polite.end()
     counters = agent.counters()
     check(agent.end(), load)
-    assert counters["requests_waited"] > 0, "nothing had to wait: this test tests nothing"
+    equal(counters["requests_dropped"], 0, "dropped")
+    assert min(fills) > 0, "nothing had to wait: this test tests nothing"
     return "%d requests, %d looks at a full core; %d polite ones" % (
         load.requests, counters["requests_waited"], count)
+
+
+def fill(agent, seconds=60):
+    """Holds the workers still until a request waits for room: how many looks at a full core."""
+    before = agent.counters()["requests_waited"]
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        workers = wait_until(lambda: threads(agent.process.pid, "scout-worker"), "a worker")
+        # A worker may stand still with a lock that the diagnosis needs: then it goes on, and
+        # stands still again somewhere else.
+        with frozen(workers), Client(agent.port, timeout=1) as client, contextlib.suppress(TimeoutError):
+            while time.monotonic() < until:
+                found = client.ask({"CoreAgentDiagnose": {}})["CoreAgentDiagnose"]
+                waited = found["counters"]["requests_waited"] - before
+                if waited > 0:
+                    return waited
+                time.sleep(0.01)
+    return 0

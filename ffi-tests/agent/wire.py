@@ -12,7 +12,7 @@ def frame(message):
 
 
 class Client:
-    def __init__(self, address, register=None, timeout=10):
+    def __init__(self, address, register=None, timeout=30):
         """`address` is a port on loopback or a socket's path."""
         if isinstance(address, int):
             self.socket = socket.create_connection(("127.0.0.1", address), timeout)
@@ -53,7 +53,7 @@ class Client:
         self.send(message)
         return self.reply()
 
-    def is_closed(self, seconds=5):
+    def is_closed(self, seconds=20):
         self.socket.settimeout(seconds)
         try:
             return self.socket.recv(1) == b""

@@ -5,7 +5,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use scoutcore::sql::{Dialect, Memo, Naming, Scratch, Statement, analyse, sanitize, summarize};
+use scoutcore::sql::{Dialect, Memo, Naming, Scratch, Statement, analyse, sanitize, summarize, tables};
 
 #[path = "../../tests/sql_common/templates.rs"]
 mod templates;
@@ -15,7 +15,7 @@ use templates::{Hole, TEMPLATES, fill, holes, literal};
 const CANARY: &str = "kanari";
 
 /// Every output, after the checks that hold for all bytes.
-fn check(sql: &[u8], dialect: Dialect, truncated: bool) -> Statement {
+fn check(sql: &[u8], dialect: Dialect, truncated: bool) -> (Statement, String) {
     let mut scratch = Scratch::default();
     let statement = analyse(&mut scratch, sql, dialect, truncated, Naming::Model);
     // The same answer from used buffers, from the separate functions and from memory.
@@ -31,11 +31,12 @@ fn check(sql: &[u8], dialect: Dialect, truncated: bool) -> Statement {
     for output in [&statement.text, &statement.summary, &statement.model, &statement.verb, &statement.operation] {
         assert!(!output.chars().any(char::is_control), "{output:?}");
     }
-    statement
+    let tables = tables(&mut scratch, sql, dialect, truncated);
+    (statement, tables.reads.join(" ") + &tables.writes.join(" "))
 }
 
-fn no_canary(statement: &Statement, sql: &[u8]) {
-    for output in [&statement.text, &statement.summary, &statement.model, &statement.operation] {
+fn no_canary((statement, tables): &(Statement, String), sql: &[u8]) {
+    for output in [&*statement.text, &statement.summary, &statement.model, &statement.operation, tables] {
         assert!(!output.to_lowercase().contains(CANARY), "{}\n{output}", String::from_utf8_lossy(sql));
     }
 }

@@ -4,10 +4,10 @@ use super::instance::Core;
 use super::pipeline::Extent;
 use super::registry::{self, Handle, slot_of, stamp_of};
 use super::setup::Setup;
-use super::{Done, Failure, stats as inspection, worker};
+use super::{Done, Failure, recovery, stats as inspection, worker};
 use crate::config::Environment;
 use crate::model::{NameId, SpanId, TraceId, UnixNanos};
-use crate::record::{Batch, EncodeError, Encoder, Fit, MAX_RECORD, Span, Tag, Text};
+use crate::record::{Batch, EncodeError, Encoder, Fit, MAX_RECORD, Record, Span, Tag, Text};
 use crate::recorder::{self, InternError, Recorder, Refusal, clock};
 use crate::spool::Safety;
 use crate::sql::{self, Dialect, Scratch};
@@ -28,6 +28,19 @@ pub fn start_in(options: &str, environment: Environment) -> Result<Handle, Failu
 /// Whether a core would start with these options. Starts none.
 pub fn check_options(options: &str, environment: Environment) -> Result<(), Failure> {
     Setup::read(options, environment).map(|_| ())
+}
+
+/// Hands on the records of dead processes of the application that these options name, as far as no
+/// core has recovered them yet. They stay where they are.
+pub fn left_behind(
+    options: &str,
+    environment: Environment,
+    each: impl FnMut(&Record<'_>),
+) -> Result<(), Failure> {
+    let setup = Setup::read(options, environment)?;
+    // What cannot be looked at will not be recovered either: nothing of it counts.
+    let _ = recovery::look(&setup, each);
+    Ok(())
 }
 
 /// Interns a name.

@@ -2,9 +2,12 @@
 
 use super::instance::Core;
 use super::log::Level;
+use super::setup::Setup;
 use crate::engine::{Engine, EngineConfig};
+use crate::record::Record;
 use crate::recorder::{Adopted, SUFFIX, SegmentFile, clock};
 use crate::spool::Safety;
+use std::io;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
@@ -38,6 +41,20 @@ pub(super) fn recover(core: &Core) {
             });
         }
     }
+}
+
+/// Hands on the records of this application's dead processes that are yet to be recovered, and
+/// leaves them where they are.
+pub(super) fn look(setup: &Setup, mut each: impl FnMut(&Record<'_>)) -> io::Result<()> {
+    let Some(dir) = setup.spool_dir(&setup.place())? else { return Ok(()) };
+    for (name, _) in dir.files()?.into_iter().filter(|(name, _)| name.ends_with(SUFFIX)) {
+        // One that cannot be read is not recovered either.
+        if let Ok(Adopted::File(file)) = SegmentFile::adopt(dir.duplicate()?, name) {
+            file.recover(|record, _| each(record));
+            file.let_go();
+        }
+    }
+    Ok(())
 }
 
 fn recover_file(core: &Core, file: &SegmentFile) {

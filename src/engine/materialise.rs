@@ -76,10 +76,12 @@ impl Materialiser<'_> {
                 reached_span_cap = true;
                 continue;
             }
-            let n_plus_one = self
-                .request
-                .statement(row)
-                .and_then(|statement| repetitions.remove(&statement.fingerprint));
+            let statement = self.request.statement(row);
+            // Half a statement would be read as another one.
+            let whole = statement.filter(|held| desc.as_deref() == Some(&*held.text));
+            let dialect = whole.map(|statement| statement.dialect);
+            let n_plus_one =
+                statement.and_then(|statement| repetitions.remove(&statement.fingerprint));
             spans.push(TraceSpan {
                 id: row.id.0,
                 parent: match self.tree.parent(at) {
@@ -90,6 +92,7 @@ impl Materialiser<'_> {
                 end: row.end(),
                 operation,
                 desc,
+                dialect,
                 detail,
                 allocations: self.allocation_counters(row),
                 n_plus_one,

@@ -1,5 +1,6 @@
 use super::calls::CallStats;
 use crate::model::UnixNanos;
+use crate::sql::Dialect;
 use serde::{Deserialize, Serialize};
 
 /// A tag's value in a trace or an error.
@@ -101,6 +102,9 @@ pub struct TraceSpan {
     pub operation: String,
     /// A sanitised statement, or an address.
     pub desc: Option<String>,
+    /// What the statement was read as; `None` when `desc` is none, or was cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dialect: Option<Dialect>,
     /// The rest of what is known of it.
     pub detail: SpanDetail,
     /// Allocation counter at its start and end.

@@ -2,7 +2,7 @@ use super::metadata::Metadata;
 use super::metric::{NewMetric, OldMetric, Unit};
 use super::numeric_histogram::NumericHistogram;
 use super::render::{Instant, Name, Seconds};
-use super::span_trace::SpanTrace;
+use super::span_trace::{SpanTrace, StatementTables};
 use super::transaction::{SlowJob, SlowTransaction};
 use crate::engine::{
     HostKey, HostStats, JobKey, JobStats, NPlusOne, Period, QueryKey, QueryStats, StatementKey,
@@ -131,6 +131,7 @@ impl<'a> Payload<'a> {
     fn new(period: &'a Period, metadata: &'a Metadata) -> Self {
         let requests = || period.slow_requests.iter().map(|scored| &scored.item);
         let jobs = || period.slow_jobs.iter().map(|scored| &scored.item);
+        let mut tables = StatementTables::default();
         Payload {
             metadata: ShownMetadata {
                 app_root: metadata.root_of(period),
@@ -169,8 +170,9 @@ impl<'a> Payload<'a> {
                     .collect(),
             },
             span_traces: requests()
-                .filter_map(|trace| SpanTrace::of(trace, "Web"))
-                .chain(jobs().filter_map(|trace| SpanTrace::of(trace, "Job")))
+                .map(|trace| (trace, "Web"))
+                .chain(jobs().map(|trace| (trace, "Job")))
+                .filter_map(|(trace, r#type)| SpanTrace::of(trace, r#type, &mut tables))
                 .collect(),
             n_plus_one: top(&period.n_plus_ones, STATEMENT_LIMIT, |found| found.total)
                 .map(Repeated::new)

@@ -1,7 +1,26 @@
 use super::render::{Backtrace, Instant, Seconds, Shown, yes_no};
 use crate::engine::{SlowTrace, TraceSpan};
+use crate::sql::{self, Dialect, Scratch, Tables};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// The tables of traces' statements. Most statements are in several spans.
+#[derive(Default)]
+pub(super) struct StatementTables<'a> {
+    scratch: Scratch,
+    known: HashMap<(Dialect, &'a str), Rc<Tables>>,
+}
+
+impl<'a> StatementTables<'a> {
+    fn of(&mut self, span: &'a TraceSpan) -> Option<Rc<Tables>> {
+        let statement @ (dialect, text) = span.dialect.zip(span.desc.as_deref())?;
+        let StatementTables { scratch, known } = self;
+        let find = || Rc::new(sql::tables(scratch, text.as_bytes(), dialect, false));
+        Some(known.entry(statement).or_insert_with(find).clone())
+    }
+}
 
 /// A trace span by span.
 #[derive(Serialize)]
@@ -42,7 +61,11 @@ struct Score {
 
 impl<'a> SpanTrace<'a> {
     /// `None` for a trace that was kept without its spans.
-    pub(super) fn of(trace: &'a SlowTrace, r#type: &'static str) -> Option<Self> {
+    pub(super) fn of(
+        trace: &'a SlowTrace,
+        r#type: &'static str,
+        tables: &mut StatementTables<'a>,
+    ) -> Option<Self> {
         if trace.spans.is_empty() {
             return None;
         }
@@ -59,7 +82,7 @@ impl<'a> SpanTrace<'a> {
                 score: Score::default(),
             },
             tags: TraceTags(trace),
-            spans: trace.spans.iter().map(ShownSpan::new).collect(),
+            spans: trace.spans.iter().map(|span| ShownSpan::new(span, tables.of(span))).collect(),
         })
     }
 }
@@ -118,7 +141,7 @@ impl Serialize for Id {
 }
 
 impl<'a> ShownSpan<'a> {
-    fn new(span: &'a TraceSpan) -> Self {
+    fn new(span: &'a TraceSpan, tables: Option<Rc<Tables>>) -> Self {
         ShownSpan {
             r#type: "Standard",
             identity: SpanIdentity {
@@ -128,12 +151,15 @@ impl<'a> ShownSpan<'a> {
                 stop_instant: Instant(span.end, true),
                 operation: &span.operation,
             },
-            tags: SpanTags(span),
+            tags: SpanTags(span, tables),
         }
     }
 }
 
-struct SpanTags<'a>(&'a TraceSpan);
+struct SpanTags<'a>(&'a TraceSpan, Option<Rc<Tables>>);
+
+/// Tags of a span that say what we found, whatever the application says.
+const OURS: [&str; 4] = ["n_plus_one", "backtrace", "db.tables_read", "db.tables_written"];
 
 #[derive(Serialize)]
 struct NPlusOne {
@@ -143,7 +169,7 @@ struct NPlusOne {
 
 impl Serialize for SpanTags<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let SpanTags(span) = self;
+        let SpanTags(span, tables) = self;
         let detail = &span.detail;
         let mut map = serializer.serialize_map(None)?;
         if let Some((start, stop)) = span.allocations {
@@ -152,6 +178,13 @@ impl Serialize for SpanTags<'_> {
         }
         if let Some(desc) = &span.desc {
             map.serialize_entry("desc", desc)?;
+        }
+        for (key, names) in tables.iter().flat_map(|found| {
+            [("db.tables_read", &found.reads), ("db.tables_written", &found.writes)]
+        }) {
+            if !names.is_empty() {
+                map.serialize_entry(key, names)?;
+            }
         }
         if let Some(count) = detail.record_count {
             map.serialize_entry("db.record_count", &count)?;
@@ -163,7 +196,7 @@ impl Serialize for SpanTags<'_> {
             map.serialize_entry("backtrace", &Backtrace(&detail.backtrace))?;
         }
         for (key, value) in &detail.tags {
-            if key != "n_plus_one" && key != "backtrace" {
+            if !OURS.contains(&key.as_str()) {
                 map.serialize_entry(key, &Shown(value))?;
             }
         }

@@ -1,8 +1,11 @@
 //! Which database's rules a statement is read with.
 
+use serde::{Deserialize, Serialize};
+
 /// The database's way of quoting, escaping and commenting. Unknown means [`Dialect::Generic`], the strictest reading:
 /// where two databases would read the bytes differently, both readings' literals are masked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[repr(u8)]
 pub enum Dialect {
     /// Unknown or mixed: masks more than any of the others.

@@ -25,7 +25,6 @@ mod runs;
 mod signs;
 mod statement;
 mod summary;
-#[cfg(feature = "sql-ast")]
 mod tables;
 mod targets;
 mod token;
@@ -40,8 +39,7 @@ pub use outline::Outline;
 #[doc(hidden)]
 pub use profile::{Profile, Whitespace, outline, render};
 pub use statement::{Statement, analyse};
-#[cfg(feature = "sql-ast")]
-pub use tables::{TABLES_STACK, Tables, tables};
+pub use tables::{Tables, tables};
 
 use token::Token;
 use verdict::Rules;

@@ -20,6 +20,8 @@ pub struct Statement {
     pub operation: Box<str>,
     /// Equal for statements that differ only in literals, case, spacing, comments and the lengths of lists.
     pub fingerprint: u64,
+    /// What it was read as.
+    pub dialect: Dialect,
 }
 
 /// Everything about one statement, from one reading of it.
@@ -56,5 +58,6 @@ pub fn analyse(
         verb: verb.into(),
         operation: operation.into(),
         fingerprint,
+        dialect,
     }
 }

@@ -1,10 +1,10 @@
-//! Memory from the system, page-aligned, never given back.
+//! Memory from the system, page-aligned, kept for ever unless its user says otherwise.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 
-/// Pages that stay mapped for the life of the process, whatever lies behind them.
+/// Pages that stay mapped, mostly for the life of the process, whatever lies behind them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
     /// The first byte.

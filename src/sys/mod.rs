@@ -10,6 +10,7 @@ pub mod fork;
 pub mod host;
 pub mod leaked;
 mod lock;
+pub mod mapped;
 pub mod memory;
 pub mod poll;
 pub mod random;

@@ -1,5 +1,7 @@
 use super::book::Book;
 use super::ids::Ids;
+use super::journal::Journal;
+use super::left::Left;
 use super::memory::{Memory, Metadata};
 use crate::config::Secret;
 use crate::core::{self, Failure, Handle};
@@ -17,6 +19,9 @@ pub(super) struct Application {
     /// A word for it in logs and directories: readable, and of no other application.
     pub(super) label: String,
     book: Mutex<Book>,
+    taken_over: AtomicBool,
+    /// What an agent before this one was about to hand on when it was killed.
+    left: Mutex<Vec<Left>>,
     /// 0 while no core runs.
     handle: AtomicU64,
     /// Held while a core starts or ends.
@@ -42,12 +47,16 @@ impl Application {
         label: String,
         ids: Ids,
         memory: Memory,
+        journal: Journal,
     ) -> Application {
+        let (book, left) = Book::new(ids, journal);
         Application {
             name: name.to_owned(),
             key,
             label,
-            book: Mutex::new(Book::new(ids)),
+            book: Mutex::new(book),
+            taken_over: AtomicBool::new(false),
+            left: Mutex::new(left),
             handle: AtomicU64::new(0),
             changing: Mutex::new(()),
             last_used: AtomicU64::new(0),
@@ -60,6 +69,15 @@ impl Application {
 
     pub(super) fn book(&self) -> MutexGuard<'_, Book> {
         lock(&self.book)
+    }
+
+    /// Whether this is the first call.
+    pub(super) fn take_over_once(&self) -> bool {
+        !self.taken_over.swap(true, Ordering::AcqRel)
+    }
+
+    pub(super) fn left(&self) -> MutexGuard<'_, Vec<Left>> {
+        lock(&self.left)
     }
 
     pub(super) fn touch(&self, now: UnixNanos) {

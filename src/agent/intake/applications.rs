@@ -1,5 +1,6 @@
 use super::application::Application;
 use super::ids::Ids;
+use super::journal::Journal;
 use super::memory::Memory;
 use crate::config::Secret;
 use crate::sys::dir::Dir;
@@ -44,7 +45,8 @@ impl Applications {
             let ids = Ids::of(secret, key, name);
             let label = label(key, name);
             let memory = Memory::load(dir, &label);
-            Arc::new(Application::new(Secret::new(key), name, label, ids, memory))
+            let journal = Journal::open(dir, &label);
+            Arc::new(Application::new(Secret::new(key), name, label, ids, memory, journal))
         });
         Some(made.clone())
     }

@@ -58,6 +58,11 @@ counters! {
     requests_empty,
     /// Requests never finished, closed by age.
     requests_expired,
+    /// Open requests that an agent before this one had left when it was killed.
+    requests_recovered,
+    /// Commands about open requests that a killed agent would take with it: the journal has no
+    /// room, or no place.
+    commands_not_kept,
     /// Requests closed because an application had too many open, or too much in them.
     requests_closed_by_limit,
     /// Requests still open when the agent ended.

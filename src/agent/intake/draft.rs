@@ -21,6 +21,8 @@ pub(super) struct Draft {
     pub(super) request_id: String,
     /// When its first command came in, by our clock.
     pub(super) opened: UnixNanos,
+    /// Its number in the journal, if it is kept there.
+    pub(super) kept: Option<u64>,
     /// The latest time that any of its commands names.
     pub(super) latest: UnixNanos,
     pub(super) spans: Vec<SpanDraft>,
@@ -94,6 +96,7 @@ impl Draft {
             trace,
             request_id: cut(request_id, MAX_KEY).to_owned(),
             opened,
+            kept: None,
             latest: UnixNanos(0),
             spans: Vec::new(),
             by_id: HashMap::default(),

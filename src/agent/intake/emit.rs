@@ -1,6 +1,7 @@
 use super::application::Application;
 use super::draft::{Draft, SpanDraft, Stop};
 use super::hub::Hub;
+use super::left::Left;
 use super::roots::{self, Roots};
 use crate::core::{self, Failure};
 use crate::model::{NameId, SpanId, UnixNanos};
@@ -18,6 +19,8 @@ pub(super) struct Finished {
     at: UnixNanos,
     tags_done: usize,
     spans_done: usize,
+    /// Spans that an agent before this one has handed on.
+    spans_before: usize,
     /// While a part of it is handed on, and the rest waits.
     torn: Option<Torn>,
 }
@@ -26,7 +29,16 @@ impl Finished {
     /// Ended at this time, or else with its last command.
     pub(super) fn new(draft: Draft, at: Option<UnixNanos>) -> Finished {
         let at = at.unwrap_or(draft.latest);
-        Finished { draft, at, tags_done: 0, spans_done: 0, torn: None }
+        Finished { draft, at, tags_done: 0, spans_done: 0, spans_before: 0, torn: None }
+    }
+
+    /// Where an agent that was killed has left off.
+    pub(super) fn continued(left: Left) -> Finished {
+        let Left { draft, at, progress, .. } = left;
+        let mut finished = Finished::new(draft, at);
+        let progress = progress.unwrap_or_default();
+        (finished.tags_done, finished.spans_before) = (progress.tags, progress.spans);
+        finished
     }
 }
 
@@ -80,7 +92,7 @@ impl Hub {
         now: UnixNanos,
     ) -> Result<(), Failure> {
         let counters = &self.counters;
-        let Finished { draft, at: finish, tags_done, spans_done, .. } = finished;
+        let Finished { draft, at: finish, tags_done, spans_done, spans_before, .. } = finished;
         let Some(Roots { root, attached }) = roots::find(draft) else {
             counters.requests_empty.add(1);
             counters.spans_without_start.add(draft.spans.len() as u64);
@@ -91,7 +103,9 @@ impl Hub {
         let others = draft.spans.iter().enumerate().filter(|(at, _)| *at != root);
         let in_order = others.chain(draft.spans.get(root).map(|span| (root, span)));
         for (at, span) in in_order.skip(*spans_done) {
-            if let Some(start) = span.start {
+            if span.start.is_some() && *spans_before > 0 {
+                *spans_before -= 1;
+            } else if let Some(start) = span.start {
                 let parent_id = match () {
                     () if at == root => SpanId::NONE,
                     () if attached.contains(&span.id.0) => root_id,

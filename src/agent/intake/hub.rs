@@ -3,6 +3,7 @@ use super::applications::Applications;
 use super::counters::Counters;
 use super::draft::Draft;
 use super::emit::Finished;
+use super::left::{self, Left, Progress};
 use crate::config::Environment;
 use crate::core::{self, Done, Failure, Handle};
 use crate::model::UnixNanos;
@@ -59,6 +60,40 @@ impl Hub {
         self.applications.get(key, name, self.secret, self.memory_dir())
     }
 
+    /// Takes over what an agent that was killed has left of an application's requests. Once.
+    pub(super) fn take_over(&self, app: &Application, now: UnixNanos) {
+        if !app.take_over_once() {
+            return;
+        }
+        let (open, bytes) = {
+            let book = app.book();
+            (book.len(), book.bytes())
+        };
+        self.open_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let left = app.left();
+        let (finished, bytes): (usize, usize) =
+            (left.len(), left.iter().map(|left| left.draft.bytes()).sum());
+        drop(left);
+        self.open_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.counters.requests_recovered.add((open + finished) as u64);
+        self.finish_left(app, now);
+    }
+
+    /// Hands on what is missing of the requests that a killed agent was about to hand on.
+    fn finish_left(&self, app: &Application, now: UnixNanos) {
+        // Starting the core finds out how far they got.
+        if app.left().is_empty() || self.with_core(app, now, |_| Ok(Done::Ok)).is_err() {
+            return;
+        }
+        let left = std::mem::take(&mut *app.left());
+        let (there, rest): (Vec<_>, Vec<_>) = left.into_iter().partition(Left::is_handed_on);
+        for left in there {
+            self.open_bytes.fetch_sub(left.draft.bytes(), Ordering::Relaxed);
+            app.book().done(&left.draft);
+        }
+        self.close_all(app, rest.into_iter().map(Finished::continued).collect(), now);
+    }
+
     pub(super) fn memory_dir(&self) -> Option<&Dir> {
         self.plan.memory.as_ref()
     }
@@ -81,11 +116,25 @@ impl Hub {
 
     /// Starts an application's core; ends the one idle for longest if there are too many.
     fn start(&self, app: &Application, host: &str, now: UnixNanos) -> Result<Handle, Failure> {
-        let start = || core::start_in(&self.options(app, host), self.plan.environment.clone());
+        let options = self.options(app, host);
+        self.find_left(app, &options)?;
+        let start = || core::start_in(&options, self.plan.environment.clone());
         match start() {
             Err(Failure::Limit(_)) if self.evict_one(now) => start(),
             other => other,
         }
+    }
+
+    /// Finds out how far requests were handed on, before a core brings what it finds to a payload.
+    fn find_left(&self, app: &Application, options: &str) -> Result<(), Failure> {
+        let mut left = app.left();
+        if left.iter().all(|left| left.progress.is_some()) {
+            return Ok(());
+        }
+        left.iter_mut().for_each(|left| left.progress = Some(Progress::default()));
+        core::left_behind(options, self.plan.environment.clone(), |record| {
+            left::note_record(&mut left, record);
+        })
     }
 
     fn evict_one(&self, now: UnixNanos) -> bool {
@@ -126,15 +175,20 @@ impl Hub {
         for app in self.applications.all() {
             let expired = app.book().expired(now, &self.counters);
             self.close(&app, expired, now);
+            self.finish_left(&app, now);
         }
     }
 
     /// Hands on requests that were not finished, each as if it had ended with its last command.
     pub(super) fn close(&self, app: &Application, drafts: Vec<Draft>, now: UnixNanos) {
+        let finished = drafts.into_iter().map(|draft| Finished::new(draft, None)).collect();
+        self.close_all(app, finished, now);
+    }
+
+    fn close_all(&self, app: &Application, all: Vec<Finished>, now: UnixNanos) {
         let until = Instant::now() + PATIENCE;
-        for draft in drafts {
-            self.open_bytes.fetch_sub(draft.bytes(), Ordering::Relaxed);
-            let mut finished = Finished::new(draft, None);
+        for mut finished in all {
+            self.open_bytes.fetch_sub(finished.draft.bytes(), Ordering::Relaxed);
             while self.emit(app, &mut finished, now) == Err(Failure::Dropped) {
                 if Instant::now() >= until {
                     self.counters.requests_dropped.add(1);
@@ -142,6 +196,7 @@ impl Hub {
                 }
                 std::thread::sleep(Duration::from_millis(1));
             }
+            app.book().done(&finished.draft);
         }
     }
 
@@ -153,6 +208,7 @@ impl Hub {
             let open = app.book().all();
             self.counters.requests_closed_at_end.add(open.len() as u64);
             self.close(&app, open, now);
+            app.book().close();
             let label = app.label.clone();
             let thread = std::thread::Builder::new().spawn(move || app.end(millis));
             (label, thread)

@@ -1,12 +1,12 @@
 use super::application::Application;
 use super::book::{Book, MAX_OPEN_BYTES};
-use super::draft::{Full, Stop};
+use super::draft::Full;
+use super::edit::Edit;
 use super::emit::Finished;
 use super::hub::Hub;
-use super::stack;
-use crate::agent::protocol::{self, Command, Fields, Reply, Scalar, Unreadable, clean};
+use crate::agent::protocol::{self, Command, Fields, Reply, Unreadable, clean};
 use crate::core::Failure;
-use crate::model::{SpanId, UnixNanos};
+use crate::model::UnixNanos;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -90,7 +90,7 @@ impl Session {
         let done = match command {
             Command::CoreAgentVersion => return Some(Reply::Version),
             Command::CoreAgentDiagnose => return Some(Reply::Diagnosis(hub.diagnose())),
-            Command::Register => self.register(hub, fields),
+            Command::Register => self.register(hub, fields, now),
             _ => match &self.app {
                 None => Err("the connection is not registered: send Register first".to_owned()),
                 Some(app) => {
@@ -122,13 +122,17 @@ impl Session {
                     work.done = before.and(Err(failure.to_string()));
                 }
             }
-            work.finished.pop_front();
+            if let Some(gone) = work.finished.pop_front()
+                && gone.draft.kept.is_some()
+            {
+                app.book().done(&gone.draft);
+            }
         }
         let UnderWay { command, done, .. } = self.under_way.take()?;
         Some(reply_to(command, done))
     }
 
-    fn register(&mut self, hub: &Hub, fields: &Fields<'_>) -> Result<(), String> {
+    fn register(&mut self, hub: &Hub, fields: &Fields<'_>, now: UnixNanos) -> Result<(), String> {
         if fields.app.is_none() || fields.key.is_none() {
             return Err("app and key are required".to_owned());
         }
@@ -140,6 +144,7 @@ impl Session {
             .application(&key, &name)
             .ok_or_else(|| "too many applications use this agent".to_owned())?;
         app.note_host(&Fields::text(fields.host));
+        hub.take_over(&app, now);
         self.app = Some(app);
         Ok(())
     }
@@ -171,12 +176,16 @@ fn run(
     let mut done = Ok(());
     let mut book = app.book();
     let before = book.bytes();
+    book.begin_frame();
     if command == Command::BatchCommand {
-        let (mut parts, mut failed, mut first) = (0_u64, 0_u64, None);
+        let (mut parts, mut failed, mut first) = (0_usize, 0_u64, None);
         let read = protocol::batch(fields.commands, |part| {
+            let number = parts;
             parts += 1;
             let done = match part {
-                Ok((command, fields)) => apply(hub, &mut book, &mut work, command, &fields, now),
+                Ok((command, fields)) => {
+                    apply(hub, &mut book, &mut work, command, &fields, number, now)
+                }
                 Err(Unreadable(why)) => Err(why),
             };
             if let Err(why) = done {
@@ -184,7 +193,7 @@ fn run(
                 first.get_or_insert(why);
             }
         });
-        hub.counters.commands.add(parts);
+        hub.counters.commands.add(parts as u64);
         hub.counters.commands_failed.add(failed);
         if let Err(Unreadable(why)) = read {
             done = Err(why);
@@ -193,7 +202,10 @@ fn run(
         }
     } else {
         hub.counters.commands.add(1);
-        done = apply(hub, &mut book, &mut work, command, fields, now);
+        done = apply(hub, &mut book, &mut work, command, fields, 0, now);
+    }
+    if book.is_to_be_kept() {
+        keep(hub, &mut book, command, fields, now);
     }
     let taken: usize = work.finished.iter().map(|finished| finished.draft.bytes()).sum();
     let grown = (book.bytes() + taken).saturating_sub(before);
@@ -217,6 +229,7 @@ fn apply<'f>(
     work: &mut Work<'f>,
     command: Command,
     fields: &Fields<'f>,
+    part: usize,
     now: UnixNanos,
 ) -> Result<(), String> {
     match command {
@@ -236,46 +249,19 @@ fn apply<'f>(
     if request.is_empty() {
         return Err("request_id is missing".to_owned());
     }
-    let said = fields.time();
-    let time = said.unwrap_or(now);
     if command == Command::FinishRequest {
         // Of a request we know nothing of, there is nothing to finish: its commands may have met
         // an agent before this one.
-        if let Some(draft) = book.finish(&request) {
-            work.finished.push_back(Finished::new(draft, Some(time)));
+        let at = fields.time().unwrap_or(now);
+        if let Some(draft) = book.finish(&request, at) {
+            work.finished.push_back(Finished::new(draft, Some(at)));
         }
         return Ok(());
     }
-    let span = Fields::text(fields.span_id);
-    let of_span = matches!(command, Command::StartSpan | Command::StopSpan | Command::TagSpan);
-    if of_span && span.is_empty() {
-        return Err("span_id is missing".to_owned());
-    }
-    let tagging = matches!(command, Command::TagRequest | Command::TagSpan);
-    let tag = Fields::text(fields.tag);
-    if tagging && tag.is_empty() {
-        return Err("tag is missing".to_owned());
-    }
-    let full = book.edit(&request, now, |draft, ids| {
-        draft.note_time(time);
-        match command {
-            Command::StartSpan => {
-                let parent = Fields::text(fields.parent_id);
-                let parent = if parent.is_empty() { SpanId::NONE } else { ids.span(&parent) };
-                draft.start_span(ids.span(&span), parent, &Fields::text(fields.operation), time)
-            }
-            Command::StopSpan => {
-                draft.stop_span(ids.span(&span), Stop { at: time, said: said.is_some() })
-            }
-            Command::TagSpan => {
-                draft.tag_span(ids.span(&span), &tag, &value_of(&tag, fields), time)
-            }
-            Command::TagRequest => draft.tag_request(&tag, &Fields::value(fields.value), time),
-            _ => Ok(()),
-        }
-    });
+    let edit = Edit::of(command, fields, now)?;
     // Not a failure of the command: it is as it should be, there is only too much of it.
-    match full {
+    let tagging = matches!(command, Command::TagRequest | Command::TagSpan);
+    match book.edit(&request, now, part, &edit) {
         Ok(()) => {}
         Err(Full::Spans) if command == Command::StartSpan => hub.counters.spans_over_limit.add(1),
         Err(Full::Bytes) if !tagging => hub.counters.spans_over_limit.add(1),
@@ -284,11 +270,23 @@ fn apply<'f>(
     Ok(())
 }
 
-fn value_of<'f>(tag: &str, fields: &Fields<'f>) -> Scalar<'f> {
-    match Fields::value(fields.value) {
-        Scalar::Json(json) if matches!(tag, "stack" | "backtrace") => {
-            stack::lines(json).map_or(Scalar::Null, |lines| Scalar::Text(lines.into()))
+/// Keeps a frame's changes to requests that it leaves open.
+fn keep(hub: &Hub, book: &mut Book, command: Command, fields: &Fields<'_>, now: UnixNanos) {
+    let mut part = 0;
+    let mut one = |command, fields: &Fields<'_>| {
+        if let Ok(edit) = Edit::of(command, fields, now) {
+            let kept = book.keep(&Fields::text(fields.request_id), now, part, &edit);
+            hub.counters.commands_not_kept.add(u64::from(kept.is_err()));
         }
-        value => value,
+        part += 1;
+    };
+    if command == Command::BatchCommand {
+        // Read before, and found to be good.
+        let _ = protocol::batch(fields.commands, |part| match part {
+            Ok((command, fields)) => one(command, &fields),
+            Err(_) => one(Command::BatchCommand, &Fields::default()),
+        });
+    } else {
+        one(command, fields);
     }
 }

@@ -218,3 +218,16 @@ fn queue_time() {
     let waited = metric(&period, "Controller/a", "QueueTime", "all");
     assert_eq!((waited.count, waited.max, waited.min), (2, 600 * MS, 5000));
 }
+
+#[test]
+fn a_traces_statements_say_which_tables_they_read_and_change() {
+    let mut feed = feed();
+    feed.span(&span(1, 1, 0, 0, 10 * MS, "Controller/a"));
+    let sql = "INSERT INTO archive SELECT * FROM users u JOIN public.orders o ON o.user_id = u.id";
+    feed.span(&span(1, 2, 1, 0, MS, "SQL/Query").tag("db.statement", sql));
+    let json: Value =
+        serde_json::from_slice(&checkin(&feed.close(), &Metadata::default())).unwrap();
+    let tags = &json["span_traces"][0]["spans"][1]["tags"];
+    assert_eq!(tags["db.tables_read"], json!(["users", "public.orders"]));
+    assert_eq!(tags["db.tables_written"], json!(["archive"]));
+}
