@@ -32,10 +32,15 @@ struct FileHeader {
     magic: AtomicU64,
     version: AtomicU32,
     segment_bytes: AtomicU32,
-    /// The number of the last checkpoint that counts. Storing it is what commits one.
-    committed: AtomicU32,
-    /// Who owned it, for people.
+    /// The number of the last checkpoint that counts, and its complement in the upper half. Storing
+    /// it is what commits one; a flipped bit in it is noticed.
+    committed: AtomicU64,
+    /// Who owned it.
     process: AtomicU32,
+}
+
+fn with_complement(number: u32) -> u64 {
+    u64::from(!number) << 32 | u64::from(number)
 }
 
 impl Drop for SegmentFile {
@@ -55,7 +60,8 @@ pub enum Adopted {
     Nothing,
     /// It was written by another version of this library: it is left alone.
     OtherVersion(u32),
-    /// It is no segment file, whatever its name says: it is kept under another name.
+    /// It is no segment file, whatever its name says, or what counts in it cannot be told: it is kept
+    /// under another name.
     Unreadable,
 }
 
@@ -84,6 +90,7 @@ impl SegmentFile {
         let header = file.header();
         header.version.store(VERSION, Ordering::Relaxed);
         header.segment_bytes.store(SEGMENT_BYTES as u32, Ordering::Relaxed);
+        header.committed.store(with_complement(0), Ordering::Relaxed);
         header.process.store(host::process_id(), Ordering::Relaxed);
         // Last: a file that is half made is none.
         header.magic.store(MAGIC, Ordering::Release);
@@ -111,7 +118,10 @@ impl SegmentFile {
             file.discard();
             return Ok(Adopted::Nothing);
         }
-        if magic != MAGIC {
+        let is_readable = |file: &SegmentFile| {
+            file.header().committed.load(Ordering::Relaxed) == with_complement(file.committed())
+        };
+        if magic != MAGIC || (version == VERSION && !is_readable(&file)) {
             file.set_aside();
             return Ok(Adopted::Unreadable);
         }
@@ -152,12 +162,12 @@ impl SegmentFile {
 
     /// The number of the last checkpoint that counts.
     pub fn committed(&self) -> u32 {
-        self.header().committed.load(Ordering::Acquire)
+        self.header().committed.load(Ordering::Acquire) as u32
     }
 
     /// From here on, checkpoint `number` counts, whatever happens to the process.
     pub fn commit(&self, number: u32) {
-        self.header().committed.store(number, Ordering::Release);
+        self.header().committed.store(with_complement(number), Ordering::Release);
     }
 
     /// Adds a chunk to the file and maps it.
