@@ -31,7 +31,7 @@ def main(arguments):
         print("\n".join(TESTS))
         return 0
     name = arguments[0]
-    if name in disks.TESTS and "--inside" not in arguments:
+    if name in disks.MOUNTING and "--inside" not in arguments:
         inside = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
         return subprocess.run([*inside, sys.executable, __file__, name, "--inside"]).returncode
     data = os.path.join(os.environ["TEST_DIR"], "data")

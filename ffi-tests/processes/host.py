@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "python"))
 
 import abi  # noqa: E402
 
-DROPPED = -101
+DROPPED, UNDELIVERED = -101, -202
 # Delivered, or safely on disk.
 SAFE = (0, 1)
 _fork = multiprocessing.get_context("fork")
