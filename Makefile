@@ -53,10 +53,12 @@ test: ## Everything that must hold; installs what it lacks, where it may
 	examples/demo/run --check
 
 KILLS ?= 10000
+FORKS ?= 10000
 SECONDS ?= 1200
 
-soak: build ## Kills recording processes KILLS times; loads the agent for SECONDS
+soak: build ## Kills KILLS recording processes, forks FORKS times; loads the agent for SECONDS
 	python3 ffi-tests/kill/run.py $(KILLS)
+	FORKS=$(FORKS) python3 ffi-tests/run.py --only c --match c/forks
 	SOAK=$(SECONDS) python3 ffi-tests/agent/run.py --only load
 
 fuzz: ## Fuzzes the SQL engine for SECONDS (needs cargo-fuzz)
