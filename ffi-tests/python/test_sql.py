@@ -1,9 +1,12 @@
 """Statements sanitised and summarised, with a core and without."""
 
+import logging
+import os
 import subprocess
 import sys
+import zlib
 
-from testing import BINDING, started, test
+from testing import BINDING, directory, expect, started, test
 
 import scoutcore as scout
 from scoutcore import _library
@@ -73,3 +76,50 @@ def copies_into_larger_buffers():
     for room in (1, 8, len(SANITIZED) - 1, len(SANITIZED), 4096):
         copied = _library.copied(library.scout_sql_sanitize, b"", 0, text, len(text), room=room)
         assert copied == (_library.OK, SANITIZED.encode()), room
+
+
+LITERALS = (
+    "SELECT a FROM users WHERE b = '%s'", "SELECT a FROM users WHERE b = \"%s\"",
+    "SELECT a FROM users WHERE b = $x$%s$x$", "SELECT a FROM users WHERE b = 'it''s %s",
+    "SELECT a FROM users WHERE b = 'x\\' OR b = '%s'", "INSERT INTO users (a) VALUES (1, N'%s')",
+    "SELECT a FROM users -- %s", "SELECT a /* %s */ FROM users", "SELCT '%s' FORM users",
+    "EXEC sp_executesql N'SELECT a FROM users WHERE b = ''%s'''", "'%s'", "SET PASSWORD = '%s'",
+    "SELECT a FROM users WHERE b IN (%s)" % ", ".join(["'%s'"] * 100),
+)  # fmt: skip
+
+
+def left_behind(folder):
+    """All that the files under a folder hold, also what is compressed in them."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with open(os.path.join(parent, name), "rb") as file:
+                content = file.read()
+            yield content
+            if content.startswith(b"\x1f\x8b"):
+                yield zlib.decompress(content, wbits=31)
+
+
+@test
+def no_literal_is_said_or_left_behind():
+    said = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())
+    logging.getLogger().addHandler(handler)
+    logging.getLogger("scoutcore").setLevel(logging.DEBUG)
+    started(log_level="debug")
+    with scout.span("Controller/literal"):
+        for literal in LITERALS:
+            for dialect in ("", "mysql", "mssql", "oracle"):
+                tags = {"db.statement": literal.replace("%s", "s3cr3t"), "db.system": dialect}
+                with scout.span("SQL/Query", tags):
+                    pass
+        scout.flush(10000)
+        said += [repr(scout.stats()), repr(scout.diagnose())]
+    scout.flush(10000)
+    said += [repr(scout.stats()), repr(scout.diagnose())]
+    scout.shutdown(10000)
+    files = list(left_behind(directory()))
+    assert any(b"SELECT a FROM users WHERE b = ?" in content for content in files), len(files)
+    assert not any(b"s3cr3t" in content for content in files)
+    assert said and "s3cr3t" not in "".join(said)
+    expect(len(LITERALS) * 4, "layer", "SQL")

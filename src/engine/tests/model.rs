@@ -74,6 +74,12 @@ fn text_tag<'s>(span: &'s Made, key: &str) -> Option<&'s str> {
     })
 }
 
+/// When the request of these spans ends, if there are any.
+pub fn root_end(spans: &[Made]) -> Option<u64> {
+    let at = (!spans.is_empty()).then(|| root(spans, &parents(spans)))?;
+    Some(spans[at].start + duration(&spans[at]))
+}
+
 impl Figures {
     /// A request whose spans are `own`; `late` came after it was complete.
     pub fn request(&mut self, own: &[Made], late: &[Made], facts: &RequestFacts) {

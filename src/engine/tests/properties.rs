@@ -1,9 +1,10 @@
 //! The engine beside the model, and the laws of merging, over random request forests.
-use super::model::{Figures, RequestFacts, STATEMENTS};
+use super::model::{Figures, RequestFacts, STATEMENTS, root_end};
 use super::support::*;
 use crate::engine::{Engine, MetricKey, Period};
 use crate::model::Minute;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 const OPERATIONS: [&str; 12] = [
     "Controller/a",
@@ -85,7 +86,7 @@ fn any_requests() -> impl Strategy<Value = Vec<Input>> {
         prop_oneof![3 => wild, 1 => repeating],
         prop::bool::weighted(0.2),
         prop::option::weighted(0.2, prop::sample::select(vec!["Controller/c", "Job/k"])),
-        // Over several minutes: each is a period of its own.
+        // Over several minutes, and over their borders.
         0..3_u64,
     );
     prop::collection::vec(one, 1..8).prop_map(|requests| {
@@ -96,8 +97,8 @@ fn any_requests() -> impl Strategy<Value = Vec<Input>> {
                 n += 1;
                 for (made, _) in &mut spans {
                     made.trace = n;
-                    made.start += minute * 60 * SECOND;
-                    made.end += minute * 60 * SECOND;
+                    made.start += minute * (60 * SECOND - 700 * MS);
+                    made.end += minute * (60 * SECOND - 700 * MS);
                 }
                 let facts = RequestFacts { error, rename: rename.map(str::to_owned) };
                 Input { trace: n, spans, facts }
@@ -194,14 +195,21 @@ proptest! {
     fn the_engine_agrees_with_the_model(requests in any_requests()) {
         let mut feed = feed();
         feed_all(&mut feed, &requests);
-        let period = merged(feed.engine.close_all(feed.now));
+        let periods = feed.engine.close_all(feed.now);
         check_conservation(&feed.engine);
-        let mut model = Figures::default();
+        let mut model: BTreeMap<u64, Figures> = BTreeMap::new();
         for input in &requests {
             let (own, late) = input.parts();
-            model.request(&own, &late, &input.facts);
+            if let Some(end) = root_end(&own) {
+                let minute = (T0 + end) / Minute::NANOS;
+                model.entry(minute).or_default().request(&own, &late, &input.facts);
+            }
         }
-        let found = period.as_ref().map(figures).unwrap_or_default();
+        // Requests without a scope count nowhere.
+        model.retain(|_, figures| *figures != Figures::default());
+        let found: BTreeMap<u64, Figures> =
+            periods.iter().map(|period| (period.minute.0, figures(period))).collect();
+        prop_assert_eq!(found.len(), periods.len());
         prop_assert_eq!(found, model);
     }
 
