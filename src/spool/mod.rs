@@ -21,6 +21,8 @@ mod place;
 mod store;
 
 pub use frame::checksum;
+#[doc(hidden)]
+pub use frame::{FrameError, decode as unframe, encode as frame};
 pub use parcel::{Body, Parcel};
 pub use place::{Place, choose};
 pub use store::{Claim, Counters, Prepared, Safety, Spool};
