@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CHILDREN = 15, BURST = 64, PAUSE_US = 300, MAX_THREADS = 8 };
+enum { CHILDREN = 15, BURST = 64, PAUSE_US = 1000, MAX_THREADS = 8 };
 
 static void (*request)(uint64_t seed);
 static long requests;
@@ -146,8 +146,12 @@ static void *run(void *argument)
     long bursts = 0;
     uint64_t *took = calloc((size_t)(requests / BURST + 1), sizeof *took);
     uint64_t seed = (uint64_t)share->number << 40;
-    for (int i = 0; i < BURST; i++)
-        request(++seed);
+    /* Until every page that is used was touched once. */
+    for (long done = 0; done < requests; done += BURST) {
+        for (int i = 0; i < BURST; i++)
+            request(++seed);
+        usleep(PAUSE_US);
+    }
     refused = 0;
     for (long done = 0; done < requests; done += BURST) {
         uint64_t start = clock_ns();
@@ -196,6 +200,6 @@ int main(int argc, char **argv)
         lost += shares[i].refused;
     }
     lib.scout_shutdown(core, 30000);
-    printf("%.2f %.2f %ld\n", wall, (double)(cpu_ns() - before) / (double)spans, lost);
+    printf("%.2f %.2f %ld\n", wall, (double)(cpu_ns() - before) / (double)(2 * spans), lost);
     return 0;
 }

@@ -81,7 +81,7 @@ def ran(command):
 
 def ours(program, row, threads, on_file):
     with tempfile.TemporaryDirectory() as folder:
-        options = {"name": "bench", "destination": "file://" + folder, "recorder_memory_mib": 64}
+        options = {"name": "bench", "destination": "file://" + folder}
         # A file is no directory: records stay in memory then, as where nothing can be written.
         options["data_dir"] = folder if on_file else os.path.abspath(__file__)
         return ran([program, LIBRARY, json.dumps(options), row, str(REQUESTS), str(threads)])
@@ -99,7 +99,7 @@ def main():
         for name, row, threads, on_file in OURS:
             rows.setdefault((name, True), []).append(ours(program, row, threads, on_file))
         for name, row in [] if options.ours else PEERS:
-            rows.setdefault((name, False), []).append(ran([peers, row, str(REQUESTS // 8)]))
+            rows.setdefault((name, False), []).append(ran([peers, row, str(REQUESTS // 4)]))
     with open(options.jsonl, "a", encoding="utf-8") as file:
         print("%-84s %8s %18s %8s" % ("", "ns/span", "from .. to", "CPU ns"))
         for (name, is_ours), runs in rows.items():

@@ -32,7 +32,7 @@ PATHS = [
     ("scout_record_span, interned", "record_interned", RECORD, (100, 500), 90),
     ("scout_record_span, name copied, keys of 2 tags interned", "record_named", RECORD, (50, 250), 320),
     ("scout_record_span, name and 2 tags copied", "record_copied", RECORD, (50, 250), 370),
-    ("scout_span_begin and scout_span_end", "begin_end", ["scout_span_begin", "scout_span_end"], (100, 500), 300),
+    ("scout_span_begin and scout_span_end", "begin_end", ["scout_span_begin", "scout_span_end"], (100, 500), 240),
     ("scout_record_batch, a record", "record_batch", ["scout_record_batch"], (100, 500), 300),
     ("analysis, a span, interned", "analyse_interned", FLUSH, (3200, 9600), 1400),
     ("analysis, a span, statement known", "analyse_sql_hit", FLUSH, (3200, 9600), 2000),

@@ -11,7 +11,7 @@ use std::time::Instant;
 const CHILDREN: usize = 15;
 /// Spans a burst, and the pause after it, so that no queue overflows: as the C driver does it.
 const BURST: usize = 64;
-const PAUSE_US: u64 = 300;
+const PAUSE_US: u64 = 1000;
 
 fn cpu_ns() -> u64 {
     // SAFETY: zeroes are a valid value.
@@ -24,8 +24,10 @@ fn cpu_ns() -> u64 {
 
 /// Runs requests in bursts; prints both figures.
 fn measure(requests: usize, mut request: impl FnMut(), finish: impl FnOnce()) {
-    for _ in 0..BURST {
-        request();
+    // As the C driver does, until every page that is used was touched once.
+    for _ in 0..requests / BURST {
+        (0..BURST).for_each(|_| request());
+        std::thread::sleep(std::time::Duration::from_micros(PAUSE_US));
     }
     let before = cpu_ns();
     let mut took = Vec::new();
