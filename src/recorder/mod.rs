@@ -31,6 +31,7 @@ mod process;
 mod recovery;
 mod segment;
 mod shared;
+mod supply;
 mod thread;
 mod writer;
 

@@ -1,3 +1,5 @@
+mod flips;
+
 use super::*;
 use crate::model::{SpanId, TraceId, UnixNanos};
 use crate::record::{Record, Span, Text};
