@@ -36,9 +36,28 @@ static void record_copied(long n)
     }
 }
 
+/* The name copied, the tags' keys interned: as an agent does that knows its keys. */
+static void record_named(long n)
+{
+    scout_span_t span = blank();
+    scout_tag_t tags[2];
+    copied(&span, tags);
+    tags[0].key_id = tags[1].key_id = operation_id;
+    tags[1].kind = SCOUT_TAG_I64;
+    tags[1].i64 = 25;
+    span.start_ns = lib.scout_now(core);
+    span.end_ns = span.start_ns + 1000;
+    for (long i = 0; i < n; i++) {
+        identify(&span, 1, (uint64_t)i);
+        expect_ok(lib.scout_record_span(core, &span), "scout_record_span");
+    }
+}
+
 static void begin_end(long n)
 {
     scout_span_t root = blank(), span = blank();
+    /* The clock's line is drawn a second after the start at the latest. */
+    sleep(2);
     expect_ok(lib.scout_span_begin(core, NULL, operation_id, &root), "scout_span_begin");
     for (long i = 0; i < n; i++) {
         expect_ok(lib.scout_span_begin(core, &root, operation_id, &span), "scout_span_begin");
@@ -122,6 +141,7 @@ static const struct {
     void (*run)(long n);
 } paths[] = {
     {"record_interned", record_interned}, {"record_copied", record_copied},
+    {"record_named", record_named},
     {"begin_end", begin_end},             {"record_batch", record_batch},
     {"analyse_interned", analyse_interned}, {"analyse_sql_hit", analyse_sql_hit},
     {"analyse_sql_miss", analyse_sql_miss}, {"sanitize", sanitize},

@@ -8,7 +8,8 @@ use super::{Done, Failure, recovery, stats as inspection, worker};
 use crate::config::Environment;
 use crate::model::{NameId, SpanId, TraceId, UnixNanos};
 use crate::record::{
-    Batch, EncodeError, Encoder, Fit, MAX_RECORD, Plain, Record, Span, Tag, Text, plain_span,
+    Batch, EncodeError, Encoder, Fit, MAX_RECORD, Plain, PlainTag, Record, Span, Tag, Text,
+    plain_span,
 };
 pub use crate::recorder::Room;
 use crate::recorder::{self, InternError, NewIds, Recorder, Refusal, clock};
@@ -189,12 +190,12 @@ impl Entered {
 pub fn record_plain_span<'a>(
     mut room: Room<'_>,
     span: &Span<'a>,
-    tags: impl ExactSizeIterator<Item = Option<Tag<'a>>>,
+    tags: impl ExactSizeIterator<Item = Option<impl PlainTag<'a>>>,
 ) -> Option<()> {
     if span.trace_id.is_none() || span.span_id.is_none() {
         return None;
     }
-    let plain = plain_span(room.bytes(), span, tags)?;
+    let plain = plain_span(room.bytes()?, span, tags)?;
     room.publish(plain)
 }
 
@@ -203,7 +204,7 @@ pub fn record_plain_span<'a>(
 fn record_plain_bytes(handle: Handle, record: &[u8]) -> Option<()> {
     let mut entered = enter()?;
     let mut room = entered.room(handle)?;
-    room.bytes().get_mut(..record.len())?.copy_from_slice(record);
+    room.bytes()?.get_mut(..record.len())?.copy_from_slice(record);
     // Its names were checked with the rest of it.
     room.publish(Plain { len: record.len() as u32, max_name: NameId(0) })
 }

@@ -7,14 +7,16 @@
 
 use super::guard::{Status, guard};
 use super::pointers::{
-    PlainTags, SpanOut, optional_struct, read_current, read_struct, tags as any_tags, text_or_id,
-    worse,
+    PlainTags, SpanOut, optional_struct, plain_text, read_current, read_struct, tags as any_tags,
+    text_or_id, worse,
 };
 use super::status::scout_status_t;
 use super::types::{scout_core_t, scout_span_t, scout_tag_t};
 use crate::core::{self, Done, Failure, Room};
 use crate::model::{NameId, SpanId, TraceId, UnixNanos};
-use crate::record::{Span, Tag, Text};
+use crate::record::{PlainTag, Span, Tag, Text};
+
+const NO_TAGS: std::iter::Empty<Option<Tag<'static>>> = std::iter::empty();
 
 /// # Safety
 /// `span` is readable or NULL; its pointers are valid for their lengths.
@@ -44,7 +46,7 @@ unsafe fn record_bare(core: scout_core_t, span: *const scout_span_t) -> Option<D
     // SAFETY: the same.
     let span = unsafe { span.read_unaligned() };
     let operation = Text::Name(NameId(span.operation_id));
-    write(room, &span, operation, UnixNanos(span.end_ns), std::iter::empty())
+    write(room, &span, operation, UnixNanos(span.end_ns), NO_TAGS)
 }
 
 /// # Safety
@@ -60,8 +62,8 @@ unsafe extern "C" fn record_with_texts(
         // SAFETY: as the caller promises.
         let (span, operation, tags) = unsafe {
             let span = read_current(span)?;
-            let operation = text_or_id(span.operation, span.operation_len, span.operation_id);
-            (span, operation.ok()?, PlainTags::new(span.tags, span.n_tags))
+            let operation = plain_text(span.operation, span.operation_len, span.operation_id)?;
+            (span, operation, PlainTags::new(span.tags, span.n_tags)?)
         };
         write(room, &span, operation, UnixNanos(span.end_ns), tags)
     };
@@ -114,7 +116,7 @@ unsafe fn end_bare(core: scout_core_t, span: *mut scout_span_t, n_tags: usize) -
     // SAFETY: the same.
     let c_span = unsafe { span.read_unaligned() };
     let operation = Text::Name(NameId(c_span.operation_id));
-    let done = write(room, &c_span, operation, end, std::iter::empty())?;
+    let done = write(room, &c_span, operation, end, NO_TAGS)?;
     // SAFETY: the same; it is no NULL, for it was read.
     unsafe { SpanOut::new(span) }.ok()?.write_end(end);
     Some(done)
@@ -136,8 +138,8 @@ unsafe extern "C" fn end_with_texts(
         // SAFETY: as the caller promises.
         let (c_span, operation, tags) = unsafe {
             let span = read_current(span.cast_const())?;
-            let operation = text_or_id(span.operation, span.operation_len, span.operation_id);
-            (span, operation.ok()?, PlainTags::new(tags, n_tags))
+            let operation = plain_text(span.operation, span.operation_len, span.operation_id)?;
+            (span, operation, PlainTags::new(tags, n_tags)?)
         };
         let done = write(room, &c_span, operation, end, tags)?;
         // SAFETY: the same; it is no NULL, for it was read.
@@ -241,11 +243,12 @@ fn write<'a>(
     span: &scout_span_t,
     operation: Text<'a>,
     end: UnixNanos,
-    tags: impl ExactSizeIterator<Item = Option<Tag<'a>>>,
+    tags: impl ExactSizeIterator<Item = Option<impl PlainTag<'a>>>,
 ) -> Option<Done> {
     let span = model(span, operation, end);
+    let done = worse(Done::Ok, span.end < span.start);
     core::record_plain_span(room, &span, tags)?;
-    Some(worse(Done::Ok, span.end < span.start))
+    Some(done)
 }
 
 /// # Safety

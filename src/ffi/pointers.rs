@@ -4,7 +4,7 @@ use super::types::{SCOUT_TAG_BOOL, SCOUT_TAG_F64, SCOUT_TAG_I64, SCOUT_TAG_STRIN
 use super::types::{scout_error_t, scout_span_t, scout_tag_t};
 use crate::core::{Begun, Done, Failure};
 use crate::model::{NameId, UnixNanos};
-use crate::record::{Tag, TagValue, Text};
+use crate::record::{MAX_STRING, PlainTag, Tag, TagValue, Text};
 use core::ffi::c_char;
 use std::mem::MaybeUninit;
 
@@ -114,6 +114,26 @@ pub(super) unsafe fn text_or_id<'a>(
     }
     // SAFETY: as the caller promises.
     unsafe { bytes(pointer.cast(), len) }.map(Text::Bytes)
+}
+
+/// As [`text_or_id`], if the text need not be cut.
+///
+/// # Safety
+/// As [`bytes`].
+#[inline(always)]
+pub(super) unsafe fn plain_text<'a>(
+    pointer: *const c_char,
+    len: usize,
+    id: u32,
+) -> Option<Text<'a>> {
+    if id != 0 {
+        return Some(Text::Name(NameId(id)));
+    }
+    if len > MAX_STRING || pointer.is_null() {
+        return None;
+    }
+    // SAFETY: not NULL, and readable as the caller promises.
+    Some(Text::Bytes(unsafe { std::slice::from_raw_parts(pointer.cast(), len) }))
 }
 
 /// # Safety
@@ -334,21 +354,25 @@ impl PlainTags<'_> {
     /// # Safety
     /// As [`tags`].
     #[inline(always)]
-    pub(super) unsafe fn new(tags: *const scout_tag_t, n: usize) -> Self {
-        PlainTags { next: tags, remaining: n, _borrowed: std::marker::PhantomData }
+    pub(super) unsafe fn new(tags: *const scout_tag_t, n: usize) -> Option<Self> {
+        if tags.is_null() && n > 0 {
+            return None;
+        }
+        Some(PlainTags { next: tags, remaining: n, _borrowed: std::marker::PhantomData })
     }
 }
 
 impl<'a> Iterator for PlainTags<'a> {
-    type Item = Option<Tag<'a>>;
+    type Item = Option<CurrentTag<'a>>;
 
     #[inline(always)]
-    fn next(&mut self) -> Option<Option<Tag<'a>>> {
+    fn next(&mut self) -> Option<Option<CurrentTag<'a>>> {
         self.remaining = self.remaining.checked_sub(1)?;
-        // SAFETY: within the entries that `new` was promised: all before were of this size.
-        let tag = unsafe { read_current(self.next) };
+        let tag = CurrentTag(self.next, std::marker::PhantomData);
         self.next = self.next.wrapping_add(1);
-        Some(tag.and_then(|tag| Some(convert(&tag).ok()?.0)))
+        // SAFETY: within the entries that `new` was promised: all before were of this size.
+        let size = unsafe { self.next.wrapping_sub(1).cast::<u32>().read_unaligned() };
+        Some((size as usize == size_of::<scout_tag_t>()).then_some(tag))
     }
 
     #[inline(always)]
@@ -358,6 +382,44 @@ impl<'a> Iterator for PlainTags<'a> {
 }
 
 impl ExactSizeIterator for PlainTags<'_> {}
+
+/// One of a caller's tags, of this very version: readable in whole, as `PlainTags::new` was
+/// promised. Each field is read when it is needed, so that not all of them need a place meanwhile.
+pub(super) struct CurrentTag<'a>(*const scout_tag_t, std::marker::PhantomData<&'a scout_tag_t>);
+
+impl<'a> PlainTag<'a> for CurrentTag<'a> {
+    #[inline(always)]
+    fn key(&self) -> Option<Text<'a>> {
+        let tag = self.0;
+        // SAFETY: readable; its pointers are valid for their lengths.
+        unsafe {
+            let id = (&raw const (*tag).key_id).read_unaligned();
+            let len = (&raw const (*tag).key_len).read_unaligned();
+            plain_text((&raw const (*tag).key).read_unaligned(), len, id)
+        }
+    }
+
+    #[inline(always)]
+    fn value(&self) -> Option<TagValue<'a>> {
+        let tag = self.0;
+        // SAFETY: readable; its pointers are valid for their lengths.
+        unsafe {
+            let kind = (&raw const (*tag).kind).read_unaligned();
+            if kind == SCOUT_TAG_STRING {
+                let id = (&raw const (*tag).value_id).read_unaligned();
+                let len = (&raw const (*tag).str_len).read_unaligned();
+                let text = plain_text((&raw const (*tag).str).read_unaligned(), len, id)?;
+                return Some(TagValue::Str { text, truncated: false });
+            }
+            Some(match kind {
+                SCOUT_TAG_I64 => TagValue::I64((&raw const (*tag).i64).read_unaligned()),
+                SCOUT_TAG_F64 => TagValue::F64((&raw const (*tag).f64).read_unaligned()),
+                SCOUT_TAG_BOOL => TagValue::Bool((&raw const (*tag).i64).read_unaligned() != 0),
+                _ => return None,
+            })
+        }
+    }
+}
 
 #[inline(always)]
 fn convert<'a>(tag: &scout_tag_t) -> Result<(Tag<'a>, NameId), Failure> {

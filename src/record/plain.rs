@@ -13,6 +13,27 @@ pub struct Plain {
     pub max_name: NameId,
 }
 
+/// A tag whose parts are had one after the other: so its value's kind is looked at once only.
+/// `None`: not plain.
+pub trait PlainTag<'a> {
+    /// Its name.
+    fn key(&self) -> Option<Text<'a>>;
+    /// Its value.
+    fn value(&self) -> Option<TagValue<'a>>;
+}
+
+impl<'a> PlainTag<'a> for Tag<'a> {
+    #[inline(always)]
+    fn key(&self) -> Option<Text<'a>> {
+        Some(self.key)
+    }
+
+    #[inline(always)]
+    fn value(&self) -> Option<TagValue<'a>> {
+        Some(self.value)
+    }
+}
+
 /// Encodes a span at the start of `out`, in one pass, if it is as nearly every span is: nothing to
 /// cut, nothing to drop, and room for it. Writes what [`super::Encoder::span`] would write.
 ///
@@ -21,7 +42,7 @@ pub struct Plain {
 pub fn plain_span<'a>(
     out: &mut [u8],
     span: &Span<'a>,
-    tags: impl ExactSizeIterator<Item = Option<Tag<'a>>>,
+    tags: impl ExactSizeIterator<Item = Option<impl PlainTag<'a>>>,
 ) -> Option<Plain> {
     let n_tags = tags.len();
     if n_tags > MAX_TAGS {
@@ -40,8 +61,8 @@ pub fn plain_span<'a>(
     let operation = strings.push(span.operation)?;
     for (entry, tag) in entries.as_chunks_mut::<TAG>().0.iter_mut().zip(tags) {
         let tag = tag?;
-        let key = strings.push(tag.key)?;
-        let (kind, value) = match tag.value {
+        let key = strings.push(tag.key()?)?;
+        let (kind, value) = match tag.value()? {
             TagValue::Str { truncated: true, .. } => return None,
             TagValue::Str { text, .. } => (tag_type::STR, u64::from(strings.push(text)?)),
             TagValue::I64(value) => (tag_type::I64, value.cast_unsigned()),
@@ -101,15 +122,14 @@ impl Strings<'_> {
 /// stores that overlap copy any of them. Both are equally long.
 #[inline(always)]
 pub(super) fn copy(to: &mut [u8], from: &[u8]) {
-    if !(ends::<16>(to, from) || ends::<8>(to, from) || ends::<4>(to, from)) {
-        if from.len() < 4 {
-            for (to, from) in to.iter_mut().zip(from) {
-                *to = *from;
-            }
-        } else {
-            to.copy_from_slice(from);
-        }
+    if !(ends::<8>(to, from) || ends::<16>(to, from) || ends::<4>(to, from)) {
+        copy_other(to, from);
     }
+}
+
+#[inline(never)]
+fn copy_other(to: &mut [u8], from: &[u8]) {
+    to.copy_from_slice(from);
 }
 
 /// Copies the first and the last `N` bytes, where these are all.

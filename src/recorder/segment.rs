@@ -167,12 +167,15 @@ impl Segment {
     /// other slice of the rest.
     #[inline(always)]
     pub(super) unsafe fn rest<'s>(self, position: u32) -> &'s mut [u8] {
-        let len = CAPACITY.saturating_sub(position as usize);
+        let position = position as usize;
+        if position > CAPACITY {
+            return &mut [];
+        }
         // SAFETY: within the mapping, since `position` is at most CAPACITY; past the published
         // mark, so the drain does not read it; the caller has no other slice.
         unsafe {
             let data = self.0.as_ptr().cast::<u8>().add(size_of::<Header>());
-            std::slice::from_raw_parts_mut(data.add(CAPACITY - len), len)
+            std::slice::from_raw_parts_mut(data.add(position), CAPACITY - position)
         }
     }
 

@@ -1,8 +1,8 @@
 use super::process::{MAX_RECORDERS, Process, current};
 use super::segment::Segment;
 use crate::sys::thread::{ExitHook, add_by_owner};
-use crate::sys::{fork, leaked::Leaked, random};
-use std::cell::{Cell, UnsafeCell};
+use crate::sys::{fork, leaked::Leaked, local, random};
+use std::cell::UnsafeCell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -47,11 +47,6 @@ struct ErrorText {
 }
 
 const ERROR_BYTES: usize = 512;
-
-thread_local! {
-    // Const and without a destructor: std registers nothing for it with the host's thread.
-    static MINE: Cell<*const ThreadRecord> = const { Cell::new(std::ptr::null()) };
-}
 
 static EXIT: OnceLock<Option<ExitHook>> = OnceLock::new();
 
@@ -112,10 +107,21 @@ impl ThreadRecord {
     /// Three numbers of this thread's generator (SplitMix64; Steele, Lea and Flood 2014), none zero.
     /// One step for all: a signal handler in between must not get the same.
     #[inline(always)]
-    pub(super) fn random(&self) -> [u64; 3] {
-        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let state = add_by_owner(&self.random, STEP.wrapping_mul(3));
-        [1, 2, 3].map(|n| mix(state.wrapping_add(STEP.wrapping_mul(n))).max(1))
+    pub(super) fn random(&self) -> Numbers {
+        Numbers(add_by_owner(&self.random, STEP.wrapping_mul(3)))
+    }
+}
+
+const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Three random numbers, each made when it is asked for.
+pub(super) struct Numbers(u64);
+
+impl Numbers {
+    /// The first, second or third; not zero.
+    #[inline(always)]
+    pub(super) fn get(&self, n: u64) -> u64 {
+        mix(self.0.wrapping_add(STEP.wrapping_mul(n))).max(1)
     }
 }
 
@@ -153,9 +159,8 @@ impl Drop for Entered {
 /// This thread's record, if it has one of this fork generation.
 #[inline(always)]
 pub(super) fn existing() -> Option<&'static ThreadRecord> {
-    let record = MINE.try_with(Cell::get).unwrap_or(std::ptr::null());
-    // SAFETY: null or a leaked record.
-    let record = unsafe { record.as_ref() }?;
+    // SAFETY: null or a leaked record: nobody else sets it.
+    let record = unsafe { local::get().cast_const().cast::<ThreadRecord>().as_ref() }?;
     (record.process.generation == fork::generation()).then_some(record)
 }
 
@@ -172,7 +177,7 @@ pub(super) fn mine() -> &'static ThreadRecord {
     if let Some(hook) = hook {
         hook.arm(std::ptr::from_ref(record).cast_mut().cast());
     }
-    let _ = MINE.try_with(|mine| mine.set(record));
+    local::set(std::ptr::from_ref(record).cast_mut().cast());
     record
 }
 
@@ -183,7 +188,7 @@ unsafe extern "C" fn on_exit(pointer: *mut libc::c_void) {
     let Some(record) = (unsafe { pointer.cast_const().cast::<ThreadRecord>().as_ref() }) else {
         return;
     };
-    let _ = MINE.try_with(|mine| mine.set(std::ptr::null()));
+    local::set(std::ptr::null_mut());
     if record.process.generation != fork::generation() {
         return;
     }

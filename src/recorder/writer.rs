@@ -1,6 +1,6 @@
 use super::process::{Process, Recorder};
-use super::segment::Segment;
-use super::thread::{Entered, Writer, existing, mine};
+use super::segment::{CAPACITY, Segment};
+use super::thread::{Entered, Numbers, Writer, existing, mine};
 use crate::model::{SpanId, TraceId};
 use crate::record::{EncodeError, Encoder, Fit, Plain};
 use std::sync::atomic::Ordering;
@@ -75,7 +75,8 @@ impl Entered {
     /// thread has one of it.
     #[inline(always)]
     pub fn room(&mut self, slot: usize, stamp: u64) -> Option<Room<'_>> {
-        if !live(self.process(), slot, stamp) {
+        // A stamp of 0 is found to have no recorder below.
+        if self.process().slots.get(slot)?.stamp.load(Ordering::Relaxed) != stamp {
             return None;
         }
         let writer = self.writer(slot)?;
@@ -97,10 +98,13 @@ pub struct Room<'e> {
 impl Room<'_> {
     /// Where to encode a record.
     #[inline(always)]
-    pub fn bytes(&mut self) -> &mut [u8] {
+    pub fn bytes(&mut self) -> Option<&mut [u8]> {
+        if self.writer.position as usize > CAPACITY {
+            return None;
+        }
         // SAFETY: this thread owns the segment while the stamp is live, which it is for as long as
         // the thread is inside a call; the slice ends before the next one begins.
-        unsafe { self.segment.rest(self.writer.position) }
+        Some(unsafe { self.segment.rest(self.writer.position) })
     }
 
     /// Accepts what was encoded at the start of [`Room::bytes`].
@@ -189,19 +193,19 @@ fn live(process: &Process, slot: usize, stamp: u64) -> bool {
 }
 
 /// Three random numbers that are ids of a new span, and of a new request if it needs one.
-pub struct NewIds([u64; 3]);
+pub struct NewIds(Numbers);
 
 impl NewIds {
     /// The span's.
     #[inline(always)]
     pub fn span(&self) -> SpanId {
-        SpanId(self.0[0])
+        SpanId(self.0.get(1))
     }
 
     /// The request's.
     #[inline(always)]
     pub fn trace(&self) -> TraceId {
-        let [_, high, low] = self.0;
+        let (high, low) = (self.0.get(2), self.0.get(3));
         TraceId((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
     }
 }

@@ -9,6 +9,7 @@ pub mod dir;
 pub mod fork;
 pub mod host;
 pub mod leaked;
+pub mod local;
 mod lock;
 pub mod mapped;
 pub mod memory;
