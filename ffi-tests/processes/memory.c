@@ -6,8 +6,11 @@
  * Loads the library, starts a core, and prints what is resident of it, in KiB: as `idle`, and as
  * `busy` while requests of ten spans are recorded at that rate. Anonymous memory, and pages of
  * files: the library's own, and the recorder's, which the system may write back and take away.
+ * Then spans recorded and refused, and for how many ms threads waited for a processor: on a busy
+ * machine the core falls behind, and its memory fills.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <scoutcore.h>
 #include <stdint.h>
@@ -46,11 +49,30 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+static long waited_ms(void)
+{
+    long long waited, sum = 0;
+    char path[300];
+    DIR *tasks = opendir("/proc/self/task");
+    if (!tasks)
+        exit(3);
+    for (struct dirent *task; (task = readdir(tasks));) {
+        snprintf(path, sizeof path, "/proc/self/task/%s/schedstat", task->d_name);
+        FILE *file = fopen(path, "r");
+        if (file && fscanf(file, "%*d %lld", &waited) == 1)
+            sum += waited;
+        if (file)
+            fclose(file);
+    }
+    closedir(tasks);
+    return (long)(sum / 1000000);
+}
+
 static void say(const char *what, resident_t before, long spans, long dropped)
 {
     resident_t now = resident();
-    printf("%s %ld %ld %ld %ld\n", what, now.anonymous - before.anonymous, now.file - before.file,
-           spans, dropped);
+    printf("%s %ld %ld %ld %ld %ld\n", what, now.anonymous - before.anonymous,
+           now.file - before.file, spans, dropped, waited_ms());
     fflush(stdout);
 }
 

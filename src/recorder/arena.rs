@@ -105,6 +105,12 @@ impl SegmentFile {
             dir.remove(&name)?;
             return Ok(Adopted::Nothing);
         }
+        // Before it is mapped here: a process's id may have come to be that of a thread of ours. What
+        // this process itself had mapped, it had locked; or it has become another program since.
+        let owner = lock.read_u32(std::mem::offset_of!(FileHeader, process))?;
+        if owner != host::process_id() && host::has_mapped(owner, &name) {
+            return Ok(Adopted::Nothing);
+        }
         let chunks = (size - PAGE as u64) / CHUNK_BYTES as u64;
         let header = map_header(&lock)?;
         let file = SegmentFile { dir, name, lock, header, chunks: Mutex::default() };
@@ -127,12 +133,6 @@ impl SegmentFile {
         if version != VERSION || segment_bytes != SEGMENT_BYTES as u32 {
             file.let_go();
             return Ok(Adopted::OtherVersion(version));
-        }
-        let owner = head.process.load(Ordering::Relaxed);
-        // What this process itself had mapped, it had locked; or it has become another program since.
-        if owner != host::process_id() && host::has_mapped(owner, &file.name) {
-            file.let_go();
-            return Ok(Adopted::Nothing);
         }
         for _ in 0..chunks {
             file.map_chunk()?;

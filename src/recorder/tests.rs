@@ -127,6 +127,39 @@ fn threads_that_come_and_go_under_a_drain_lose_and_double_nothing() {
 }
 
 #[test]
+fn what_a_thread_records_while_its_segment_is_taken_away_is_not_lost() {
+    let mut f = fixture(10, 1 << 20);
+    let (slot, stamp) = (f.slot, f.stamp);
+    let (recorded, drained) = (std::sync::Barrier::new(14), std::sync::Barrier::new(14));
+    std::thread::scope(|scope| {
+        // So many live that the drain wants the segments of those that have ended.
+        for _ in 0..13 {
+            scope.spawn(|| {
+                put(slot, stamp, 1).unwrap();
+                recorded.wait();
+                drained.wait();
+            });
+        }
+        recorded.wait();
+        let brief = move |id| std::thread::spawn(move || put(slot, stamp, id).unwrap()).join();
+        brief(2).unwrap();
+        let mut ids = Vec::new();
+        f.drainer.drain(f.recorder, |record| {
+            if let Record::Span(span, _) = record {
+                ids.push(span.span_id.0);
+                if span.span_id.0 == 2 {
+                    brief(3).unwrap();
+                }
+            }
+        });
+        ids.extend(f.drain());
+        drained.wait();
+        ids.sort_unstable();
+        assert_eq!(ids, [[1; 13].as_slice(), &[2, 3]].concat());
+    });
+}
+
+#[test]
 fn more_threads_than_segments_share_one() {
     let mut f = fixture(8, 1 << 20);
     let (slot, stamp) = (f.slot, f.stamp);

@@ -72,6 +72,20 @@ impl Lock {
         Ok(u64::try_from(stat(fd)?.st_size).unwrap_or(0))
     }
 
+    /// Four bytes of the file, as a number in this machine's order.
+    pub fn read_u32(&self, offset: usize) -> io::Result<u32> {
+        let fd = self.fd().ok_or(io::ErrorKind::NotFound)?.as_raw_fd();
+        let mut bytes = [0u8; 4];
+        let offset = libc::off_t::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+        // SAFETY: the descriptor is open, the buffer writable for its length.
+        let read = unsafe { libc::pread(fd, bytes.as_mut_ptr().cast(), bytes.len(), offset) };
+        if read == 4 {
+            Ok(u32::from_ne_bytes(bytes))
+        } else {
+            Err(io::ErrorKind::UnexpectedEof.into())
+        }
+    }
+
     /// Lets go of it.
     pub fn release(&self) {
         // Closed under the table's lock: closing ends a lock that another thread of this process
