@@ -17,6 +17,8 @@ mod pipeline;
 mod recovery;
 mod registry;
 mod setup;
+#[cfg(test)]
+mod simulation;
 mod stats;
 mod worker;
 
