@@ -54,10 +54,12 @@ test: ## Everything that must hold; installs what it lacks, where it may
 
 KILLS ?= 10000
 SECONDS ?= 1200
+SEEDS ?= 100000
 
-soak: build ## Kills recording processes KILLS times; loads the agent for SECONDS
+soak: build ## Kills processes KILLS times; loads the agent for SECONDS; simulates SEEDS times
 	python3 ffi-tests/kill/run.py $(KILLS)
 	SOAK=$(SECONDS) python3 ffi-tests/agent/run.py --only load
+	SIM_SEEDS=$(SEEDS) SIM_WEEK=1 $(CARGO) test --release --lib core::simulation
 
 fuzz: ## Fuzzes the SQL engine for SECONDS (needs cargo-fuzz)
 	python3 fuzz/seeds.py

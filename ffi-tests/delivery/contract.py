@@ -8,6 +8,7 @@
 import ctypes
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -91,7 +92,15 @@ def memory_kib():
 
 
 def threads():
-    return len(os.listdir("/proc/self/task"))
+    """Threads that are not this program's own, whose receiver starts and ends some."""
+    count = 0
+    for task in os.listdir("/proc/self/task"):
+        try:
+            with open("/proc/self/task/%s/comm" % task, encoding="ascii") as file:
+                count += not file.read().startswith("python")
+        except OSError:
+            pass  # it has just ended
+    return count
 
 
 @test
@@ -200,7 +209,7 @@ def a_receiver_is_obeyed_in_every_form_of_a_date_and_within_reason():
 
 @test
 def a_refusal_is_set_aside_and_the_next_goes_out():
-    for status in (301, 302, 304, 307, 308, 400, 401, 403, 404, 410, 413, 415, 422, 451):
+    for status in (301, 302, 307, 308, 400, 401, 403, 404, 410, 413, 415, 422, 451):
         receiver = Receiver(then(reply(status, "Location: http://127.0.0.1:9/", body=b"no such key"), reply(200)))
         core = Core(url(receiver))
         core.request()
@@ -495,7 +504,7 @@ def a_clock_that_jumps_loses_and_doubles_nothing():
     for offset in ("+0", "-3600", "+31536000", "+0", "-31536000", "+0"):
         with open(os.environ["FAKETIME_TIMESTAMP_FILE"], "w", encoding="ascii") as file:
             file.write(offset)
-        time.sleep(1.2)  # the clock is renewed once a second
+        select.select([], [], [], 1.2)  # the clock is renewed once a second; sleep() would be faked
         for _ in range(10):
             core.request()
         assert core.flush() == 0, core.logs()

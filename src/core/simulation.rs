@@ -196,7 +196,7 @@ impl Simulation {
             log,
         };
         // Little room, so that there is compaction; or enough.
-        let limit = if seed % 3 == 0 { 30_000 } else { 1 << 20 };
+        let limit = if seed.is_multiple_of(3) { 30_000 } else { 1 << 20 };
         let mut simulation = Simulation {
             disk: Disk::shared(world.random()),
             world,

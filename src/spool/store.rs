@@ -52,6 +52,8 @@ pub struct Spool<T, S = Dir> {
     held: Held<T>,
     /// Files that count but for their names: giving them failed.
     unnamed: Vec<String>,
+    /// Files that would not outlive the machine yet.
+    unsynced: Vec<String>,
     /// Files that do not count any more: removing them failed so far.
     spent: VecDeque<String>,
     pub(super) counters: Counters,
@@ -67,6 +69,7 @@ impl<T: Item, S: Storage> Spool<T, S> {
             limit_bytes,
             held: Held::default(),
             unnamed: Vec::new(),
+            unsynced: Vec::new(),
             spent: VecDeque::new(),
             counters: Counters::default(),
         }
@@ -134,8 +137,12 @@ impl<T: Item, S: Storage> Spool<T, S> {
             self.counters.spans_given_up += self.held.put(item);
         }
         let written = !prepared.names.is_empty();
+        if !prepared.synced {
+            self.unsynced.extend(prepared.names.iter().cloned());
+        }
         self.unnamed.extend(prepared.names);
-        let named = self.give_names(prepared.synced && written);
+        let sync = prepared.synced && (written || !self.unsynced.is_empty());
+        let named = self.give_names(sync).min(self.sync_contents(prepared.synced));
         if written && named == Safety::Disk {
             self.retry_held();
             self.keep_to_the_limit();
@@ -161,6 +168,23 @@ impl<T: Item, S: Storage> Spool<T, S> {
             return Safety::Memory;
         }
         if self.unnamed.is_empty() { Safety::Disk } else { Safety::Memory }
+    }
+
+    /// Makes what was only to make room outlive the machine, when that is asked for: all that was
+    /// recorded before a flush is as safe as the flush says.
+    fn sync_contents(&mut self, wanted: bool) -> Safety {
+        let (Some(dir), true) = (&self.dir, wanted) else { return Safety::Disk };
+        let errors = &mut self.counters.write_errors;
+        self.unsynced.retain(|name| match dir.sync_file(name) {
+            Ok(()) => false,
+            // Merged, packed or delivered since: that is synced.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(_) => {
+                *errors += 1;
+                true
+            }
+        });
+        if self.unsynced.is_empty() { Safety::Disk } else { Safety::Memory }
     }
 
     /// Writes what an earlier write could not, now that one went well.

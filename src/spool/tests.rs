@@ -314,3 +314,18 @@ fn every_flipped_bit_and_every_cut_of_every_kind_of_file_is_noticed() {
         ".merged",
     );
 }
+
+#[test]
+fn a_flush_makes_what_only_made_room_outlive_the_machine() {
+    let disk = virtual_disk::Disk::shared(1);
+    let dir = virtual_disk::VirtualDir { disk: disk.clone(), process: 1 };
+    let mut spool: Spool<Count, _> = Spool::new(Some(dir), "1".into(), 1 << 20);
+    let prepared = spool.prepare(vec![count(7, 3)], "1", 1, false);
+    spool.publish(prepared);
+    assert!(disk.borrow().synced.is_empty(), "that was only to make room");
+    // Nothing new: the flush is about what was there before.
+    let prepared = spool.prepare(Vec::new(), "1", 2, true);
+    assert_eq!(spool.publish(prepared), Safety::Disk);
+    let disk = disk.borrow();
+    assert!(disk.files.keys().all(|name| disk.synced.contains(name)), "{:?}", disk.files.keys());
+}

@@ -10,6 +10,8 @@ use std::rc::Rc;
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
     pub(crate) files: BTreeMap<String, Vec<u8>>,
+    /// Files whose contents would outlive the machine.
+    pub(crate) synced: BTreeSet<String>,
     locks: BTreeMap<String, u64>,
     dead: BTreeSet<u64>,
     /// Bytes there is room for.
@@ -84,7 +86,7 @@ impl Storage for VirtualDir {
         self.step()?.files.get(name).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn write(&self, name: &str, bytes: &[u8], _: bool) -> io::Result<()> {
+    fn write(&self, name: &str, bytes: &[u8], synced: bool) -> io::Result<()> {
         let temporary = format!(".{name}.{}.tmp", self.process);
         let written = (|| {
             self.step()?.files.insert(temporary.clone(), Vec::new());
@@ -98,12 +100,23 @@ impl Storage for VirtualDir {
                     return Err(io::ErrorKind::StorageFull.into());
                 }
             }
-            drop(self.step()?);
+            if synced {
+                self.sync_file(&temporary)?;
+            }
             self.rename(&temporary, name)
         })();
         written.inspect_err(|_| {
             let _ = self.remove(&temporary);
         })
+    }
+
+    fn sync_file(&self, name: &str) -> io::Result<()> {
+        let mut disk = self.step()?;
+        if !disk.files.contains_key(name) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        disk.synced.insert(name.to_owned());
+        Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -114,6 +127,11 @@ impl Storage for VirtualDir {
         let mut disk = self.step()?;
         let bytes = disk.files.remove(from).ok_or(io::ErrorKind::NotFound)?;
         disk.files.insert(to.to_owned(), bytes);
+        if disk.synced.remove(from) {
+            disk.synced.insert(to.to_owned());
+        } else {
+            disk.synced.remove(to);
+        }
         Ok(())
     }
 
