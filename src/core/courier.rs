@@ -1,5 +1,5 @@
 use super::board::Left;
-use super::dispatch::{Around, Dispatch, Due, Report};
+use super::dispatch::{Around, Dispatch, Due, Report, SERVER_LOAD};
 use super::instance::Core;
 use super::log::Level;
 use crate::delivery::{Outcome, Payload, Transport};
@@ -185,6 +185,10 @@ fn render(core: &Core, period: &Period, id: &str) -> Vec<Body> {
     {
         let entries = period.errors.problems().len() as u64;
         bodies.push(Body { kind: "errors".into(), entries, json: text(errors) });
+    }
+    // Last: what it says is not worth a minute's figures, should a receiver refuse it.
+    if let Some(load) = payload::server_load(period, &metadata) {
+        bodies.push(Body { kind: SERVER_LOAD.into(), entries: 1, json: text(load) });
     }
     bodies
 }

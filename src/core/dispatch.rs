@@ -12,6 +12,10 @@ use std::time::Duration;
 /// Minutes this far ahead are over: the clock was set back since they were recorded.
 const AHEAD: u64 = 60;
 
+/// The kind of payload in which an application describes itself. One that is refused is dropped:
+/// it is not worth a minute's figures.
+pub(super) const SERVER_LOAD: &str = "app_server_load";
+
 /// The courier's decisions.
 #[derive(Debug, Default)]
 pub(super) struct Dispatch {
@@ -150,6 +154,11 @@ impl Dispatch {
                     self.report.last_failure = Some(why);
                     return Sent::Later(around.spool(|spool| spool.put_back(claim, parcel)));
                 }
+                Outcome::Rejected { why } if is_dispensable(&parcel) => {
+                    self.report.payloads_rejected += 1;
+                    self.report.last_failure = Some(why);
+                    parcel.bodies.remove(0);
+                }
                 Outcome::Rejected { why } => {
                     self.report.payloads_rejected += 1;
                     self.report.spans_rejected += parcel.spans;
@@ -163,6 +172,10 @@ impl Dispatch {
         around.spool(|spool| spool.delivered(claim, parcel));
         Sent::Delivered
     }
+}
+
+fn is_dispensable(parcel: &Parcel) -> bool {
+    parcel.bodies.first().is_some_and(|body| body.kind == SERVER_LOAD)
 }
 
 enum Sent {

@@ -173,6 +173,9 @@ impl Core {
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             agent_pid: self.process,
             platform: None,
+            hostname: self.setup.hostname(),
+            git_sha: self.setup.known_revision().unwrap_or_default(),
+            paas: self.setup.platform().to_owned(),
             environment: None,
         }
     }

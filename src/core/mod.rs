@@ -14,6 +14,7 @@ mod failure;
 mod instance;
 mod log;
 mod pipeline;
+mod platform;
 mod recovery;
 mod registry;
 mod setup;

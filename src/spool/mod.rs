@@ -30,6 +30,8 @@ mod storage;
 mod store;
 
 pub use frame::checksum;
+#[doc(hidden)]
+pub use frame::{FrameError, decode as unframe, encode as frame};
 pub use parcel::{Body, Parcel};
 pub use place::{Place, choose};
 pub use storage::Storage;
