@@ -57,12 +57,14 @@ test: ## Everything that must hold; installs what it lacks, where it may
 KILLS ?= 10000
 FORKS ?= 10000
 SECONDS ?= 1200
+SEEDS ?= 100000
 
-soak: build ## Kills KILLS recording processes, forks FORKS times, makes every call fail; loads the agent for SECONDS
+soak: build ## Kills KILLS recording processes, forks FORKS times, makes every call fail; loads the agent for SECONDS; simulates SEEDS times
 	python3 ffi-tests/kill/run.py $(KILLS)
 	FORKS=$(FORKS) python3 ffi-tests/run.py --only c --match c/forks
 	python3 ffi-tests/faults/run.py 1
 	SOAK=$(SECONDS) python3 ffi-tests/agent/run.py --only load
+	SIM_SEEDS=$(SEEDS) SIM_WEEK=1 $(CARGO) test --release --lib core::simulation
 
 FUZZ ?= sql record options spool protocol
 

@@ -8,7 +8,9 @@
 import ctypes
 import json
 import os
+import select
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -22,6 +24,7 @@ from receiver import Receiver, certificate, reply, then, tls  # noqa: E402
 
 SPOOLED, E_REJECTED = 1, -201
 KEY = "abcdefghij0123456789"
+FAKETIME = ["/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1"]
 TESTS = {}
 
 
@@ -89,7 +92,15 @@ def memory_kib():
 
 
 def threads():
-    return len(os.listdir("/proc/self/task"))
+    """Threads that are not this program's own, whose receiver starts and ends some."""
+    count = 0
+    for task in os.listdir("/proc/self/task"):
+        try:
+            with open("/proc/self/task/%s/comm" % task, encoding="ascii") as file:
+                count += not file.read().startswith("python")
+        except OSError:
+            pass  # it has just ended
+    return count
 
 
 @test
@@ -128,7 +139,7 @@ def errors_go_to_their_own_service():
 
 @test
 def what_is_refused_for_now_is_sent_again_with_the_same_id():
-    for status in (408, 429, 500, 502, 503, 504):
+    for status in (408, 429, 500, 501, 502, 503, 504, 507, 599):
         receiver = Receiver(then(reply(status), reply(200)))
         core = Core(url(receiver))
         core.request()
@@ -161,8 +172,44 @@ def a_receiver_is_obeyed():
 
 
 @test
+def every_good_status_is_a_delivery():
+    for status in (200, 201, 202, 203, 204, 206):
+        receiver = Receiver(reply(status))
+        core = Core(url(receiver))
+        core.request()
+        assert core.flush() == 0, (status, core.logs())
+        assert core.shutdown() == 0 and len(receiver.requests) == 1
+
+
+def obeyed(value, least, most):
+    """The wait that the log tells of, after an answer with this `Retry-After`."""
+    receiver = Receiver(reply(503, "Retry-After: " + value))
+    core = Core(url(receiver))
+    core.request()
+    assert core.flush() == SPOOLED
+    line = next(line for line in core.logs() if "next attempt in" in line)
+    wait = float(line.split("next attempt in ")[1].split(" ")[0])
+    assert least <= wait <= most, (value, wait)
+    core.shutdown(200)
+
+
+@test
+def a_receiver_is_obeyed_in_every_form_of_a_date_and_within_reason():
+    def date(form, ahead=120):
+        return time.strftime(form, time.gmtime(time.time() + ahead))
+
+    for form in ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"):
+        obeyed(date(form), 90, 132)
+    obeyed(date("%a, %d %b %Y %H:%M:%S GMT", ahead=-500), 0, 1.1)  # over: our own delay
+    obeyed("1000000000", 300, 330)
+    obeyed(date("%a, %d %b %Y %H:%M:%S GMT", ahead=86400 * 365), 300, 330)
+    for nonsense in ("soon", "-1", "Sun, 99 Nov 1994 08:49:37 GMT"):
+        obeyed(nonsense, 0, 1.1)
+
+
+@test
 def a_refusal_is_set_aside_and_the_next_goes_out():
-    for status in (301, 302, 400, 401, 403, 404, 413, 422):
+    for status in (301, 302, 307, 308, 400, 401, 403, 404, 410, 413, 415, 422, 451):
         receiver = Receiver(then(reply(status, "Location: http://127.0.0.1:9/", body=b"no such key"), reply(200)))
         core = Core(url(receiver))
         core.request()
@@ -223,6 +270,22 @@ def endless_header(connection, request, n):
 @test
 def silence():
     stubborn(hang)
+
+
+@test
+def silence_in_the_middle_of_the_headers():
+    stubborn(lambda c, r, n: (c.sendall(b"HTTP/1.1 200 OK\r\nContent-"), time.sleep(20)) and False)
+
+
+@test
+def chunks_that_are_none():
+    # The status came whole: it was taken, whatever is wrong with what follows it.
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzzzz\r\nnot a chunk"
+    receiver = Receiver(lambda c, r, n: c.sendall(head) or False)
+    core = Core(url(receiver))
+    core.request()
+    assert core.flush() == 0, core.logs()
+    core.shutdown()
 
 
 @test
@@ -343,6 +406,111 @@ def a_wrong_host_an_expired_and_a_plain_receiver_get_nothing():
         assert core.flush() == SPOOLED, core.logs()
         core.shutdown(200)
         assert not receiver.requests
+
+
+@test
+def a_name_that_cannot_be_resolved():
+    core = Core("https://scout.invalid")
+    before, count = memory_kib(), threads()
+    for _ in range(3):
+        core.request()
+        assert core.flush(1500) == SPOOLED, core.logs()
+    assert threads() <= count + 1 and memory_kib() - before < 8 * 1024
+    assert core.shutdown(300) == SPOOLED
+
+
+@test
+def a_proxy_is_used_unless_no_proxy_names_the_host():
+    connects = []
+
+    def proxy():
+        server = socket.create_server(("127.0.0.1", 0))
+
+        def serve():
+            while True:
+                connection, _ = server.accept()
+                connection.settimeout(5)
+                connects.append(connection.recv(4096).split(b"\r\n")[0])
+                connection.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+                connection.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        return "http://127.0.0.1:%d" % server.getsockname()[1]
+
+    def connected(excepted, **options):
+        connects.clear()
+        os.environ["NO_PROXY"] = excepted
+        core = Core("https://scout.invalid:8443", **options)
+        core.request()
+        assert core.flush(3000) == SPOOLED
+        core.shutdown(200)
+        return list(connects)
+
+    via = b"CONNECT scout.invalid:8443 HTTP/1.1"
+    os.environ["HTTPS_PROXY"] = proxy()
+    assert via in connected("")
+    assert via in connected("other.invalid, cout.invalid"), "a suffix is whole labels"
+    for excepted in ("*", "scout.invalid", "a.b, .invalid", "invalid"):
+        assert not connected(excepted), excepted
+    del os.environ["HTTPS_PROXY"]
+    assert via in connected("*", proxy=proxy()), "what is configured is used"
+
+
+@test
+def a_dead_receiver_costs_neither_threads_nor_memory_nor_descriptors():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    core = Core("http://127.0.0.1:%d" % port)
+
+    def load(rounds):
+        for _ in range(rounds):
+            for _ in range(200):
+                core.request()
+            assert core.flush(300) == SPOOLED
+
+    load(10)
+    before, count, files = memory_kib(), threads(), len(os.listdir("/proc/self/fd"))
+    load(60)
+    assert threads() == count and len(os.listdir("/proc/self/fd")) == files
+    assert memory_kib() - before < 8 * 1024, (before, memory_kib())
+    assert core.shutdown(300) == SPOOLED
+    receiver = Receiver(reply(200))
+    heir = Core(url(receiver), data_dir=core.folder)
+    assert heir.flush(20000) == 0
+    assert sum(calls(r.json) for r in receiver.requests) == 70 * 200
+    heir.shutdown()
+
+
+@test
+def a_clock_that_jumps_loses_and_doubles_nothing():
+    """In a process of its own, whose clock is set with libfaketime's protocol when it is there."""
+    if "FAKETIME_TIMESTAMP_FILE" not in os.environ:
+        library = next((f for f in FAKETIME if os.path.exists(f)), None)
+        if not library:
+            print("no libfaketime")
+            return
+        folder = tempfile.mkdtemp(prefix="scout-clock-")
+        stamp = os.path.join(folder, "stamp")
+        with open(stamp, "w", encoding="ascii") as file:
+            file.write("+0")
+        environment = {**os.environ, "LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": stamp,
+                       "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}  # fmt: skip
+        name = "a-clock-that-jumps-loses-and-doubles-nothing"
+        done = subprocess.run([sys.executable, __file__, name], env=environment, timeout=60, check=False)
+        assert done.returncode == 0
+        return
+    receiver = Receiver(reply(200))
+    core = Core(url(receiver))
+    for offset in ("+0", "-3600", "+31536000", "+0", "-31536000", "+0"):
+        with open(os.environ["FAKETIME_TIMESTAMP_FILE"], "w", encoding="ascii") as file:
+            file.write(offset)
+        select.select([], [], [], 1.2)  # the clock is renewed once a second; sleep() would be faked
+        for _ in range(10):
+            core.request()
+        assert core.flush() == 0, core.logs()
+    assert sum(calls(r.json) for r in receiver.requests) == 60
+    assert core.stats()["clock_steps"] >= 4, core.stats()
+    assert core.shutdown() == 0
 
 
 @test

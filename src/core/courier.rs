@@ -1,5 +1,5 @@
 use super::board::Left;
-use super::dispatch::{Answered, Dispatch, Due, Report, SERVER_LOAD, Step};
+use super::dispatch::{Around, Dispatch, Due, Report, SERVER_LOAD};
 use super::instance::Core;
 use super::log::Level;
 use crate::delivery::{Outcome, Payload, Transport};
@@ -7,8 +7,10 @@ use crate::engine::Period;
 use crate::model::UnixNanos;
 use crate::payload::{self, Metadata};
 use crate::recorder::clock;
-use crate::spool::{Body, Claim, Parcel, Safety, Spool};
+use crate::spool::{Body, Claim, Parcel, Spool};
 use crate::sys::clock::monotonic_ns;
+use crate::sys::dir::Dir;
+use std::cell::RefCell;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -52,87 +54,63 @@ impl Courier {
             let now = UnixNanos(clock::now().0.saturating_sub(GRACE.as_nanos() as u64));
             Due::Before(now.minute())
         };
-        self.dispatch.begin();
-        match self.deliver(core, &claim, due, deadline) {
-            Ok(left) => left,
-            Err(error) => {
-                core.log.add(Level::Error, || format!("spool: {error}"));
-                Left::Waiting(lock(core).safety())
-            }
+        let trip = Trip {
+            core,
+            transport: RefCell::new(&mut *self.transport),
+            timeout: self.timeout,
+            deadline,
+            delivered: RefCell::new(None),
+        };
+        let left = self.dispatch.round(&trip, &claim, due);
+        if let Some(last) = trip.delivered.into_inner() {
+            self.dispatch.report.last_delivery = Some(last);
         }
+        left.unwrap_or_else(|error| {
+            core.log.add(Level::Error, || format!("spool: {error}"));
+            Left::Waiting(lock(core).safety())
+        })
+    }
+}
+
+/// One round's surroundings.
+struct Trip<'a> {
+    core: &'a Core,
+    transport: RefCell<&'a mut dyn Transport>,
+    timeout: Duration,
+    deadline: Instant,
+    /// When a payload was delivered last.
+    delivered: RefCell<Option<String>>,
+}
+
+impl Around for Trip<'_> {
+    type Item = Period;
+    type Storage = Dir;
+
+    fn spool<R>(&self, f: impl FnOnce(&mut Spool<Period>) -> R) -> R {
+        f(&mut lock(self.core))
     }
 
-    fn deliver(
-        &mut self,
-        core: &Core,
-        claim: &Claim,
-        due: Due,
-        deadline: Instant,
-    ) -> std::io::Result<Left> {
-        // The lock is let go between the steps: the worker may want to put something in.
-        while lock(core).make_room(claim)? {}
-        loop {
-            let may_send = Instant::now() < deadline;
-            let step = self.dispatch.next(&mut lock(core), claim, due, may_send, monotonic_ns());
-            match step {
-                Step::Done(left) => return Ok(left),
-                Step::Pack(minute) => {
-                    let id = core.new_id();
-                    let render = |period: &Period, id: &str| render(core, period, id);
-                    if !lock(core).pack(claim, minute, id, render)? {
-                        self.dispatch.pass_over(minute);
-                    }
-                }
-                Step::Send(parcel) => {
-                    if let Some(safety) = self.send(core, claim, parcel, deadline) {
-                        return Ok(Left::Waiting(safety));
-                    }
-                }
-            }
-        }
+    fn monotonic_ns(&self) -> u64 {
+        monotonic_ns()
     }
 
-    /// Sends a parcel's payloads; those that are through are taken out of it. Where it is, if it
-    /// has to wait.
-    fn send(
-        &mut self,
-        core: &Core,
-        claim: &Claim,
-        mut parcel: Parcel,
-        deadline: Instant,
-    ) -> Option<Safety> {
-        loop {
-            let now = Instant::now();
-            if now >= deadline || !self.dispatch.is_due(monotonic_ns()) {
-                return Some(lock(core).put_back(claim, parcel));
-            }
-            let timeout = self.timeout.min(deadline - now).max(SHORTEST);
-            let outcome = self.attempt(core, &parcel, timeout);
-            let mut spool = lock(core);
-            let (now, random) = (monotonic_ns(), core.random());
-            match self.dispatch.answered(&mut spool, claim, parcel, outcome, now, random) {
-                Answered::More(rest) => parcel = rest,
-                Answered::Next => return None,
-                Answered::Later(safety) => {
-                    core.log.add(Level::Warn, || {
-                        let wait = self.dispatch.backoff(now).as_secs_f64();
-                        let why = self.dispatch.report.last_failure.as_deref().unwrap_or("");
-                        format!("delivery failed, next attempt in {wait:.1} s: {why}")
-                    });
-                    return Some(safety);
-                }
-                Answered::SetAside(aside) => {
-                    core.log.add(Level::Error, || match aside {
-                        Some(name) => format!("a payload was refused, and set aside as {name}"),
-                        None => "a payload was refused, and is gone".into(),
-                    });
-                    return None;
-                }
-            }
-        }
+    fn random(&self) -> u64 {
+        self.core.random()
     }
 
-    fn attempt(&mut self, core: &Core, parcel: &Parcel, timeout: Duration) -> Outcome {
+    fn new_id(&self) -> String {
+        self.core.new_id()
+    }
+
+    fn render(&self, period: &Period, id: &str) -> Vec<Body> {
+        render(self.core, period, id)
+    }
+
+    fn is_late(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
+    fn send(&self, parcel: &Parcel) -> Outcome {
         let Some(body) = parcel.bodies.first() else { return Outcome::Delivered };
         let payload = Payload {
             kind: &body.kind,
@@ -141,19 +119,34 @@ impl Courier {
             entries: body.entries,
             json: &body.json,
         };
-        core.test_panic("deliver");
-        let outcome = self.transport.send(&payload, timeout);
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        self.core.test_panic("deliver");
+        let timeout = self.timeout.min(left).max(SHORTEST);
+        let outcome = self.transport.borrow_mut().send(&payload, clock::now(), timeout);
         match &outcome {
             Outcome::Delivered => {
                 let now = clock::now().iso8601(false).to_string();
-                self.dispatch.report.last_delivery = Some(now);
+                *self.delivered.borrow_mut() = Some(now);
+            }
+            Outcome::Rejected { why } => {
+                self.core.log.add(Level::Error, || format!("delivery refused: {why}"));
             }
             Outcome::Retry { .. } => {}
-            Outcome::Rejected { why } => {
-                core.log.add(Level::Error, || format!("delivery refused: {why}"));
-            }
         }
         outcome
+    }
+
+    fn refused(&self, aside: Option<String>) {
+        self.core.log.add(Level::Error, || match aside {
+            Some(name) => format!("a payload was refused, and set aside as {name}"),
+            None => "a payload was refused, and is gone".into(),
+        });
+    }
+
+    fn failed(&self, why: &str, wait: Duration) {
+        self.core.log.add(Level::Warn, || {
+            format!("delivery failed, next attempt in {:.1} s: {why}", wait.as_secs_f64())
+        });
     }
 }
 

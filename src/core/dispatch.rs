@@ -4,8 +4,10 @@
 use super::board::Left;
 use crate::delivery::{Outcome, Retry};
 use crate::model::Minute;
-use crate::spool::{Claim, Item, Parcel, Safety, Spool, Storage};
+use crate::spool::{Body, Claim, Item, Parcel, Safety, Spool, Storage};
 use serde::Serialize;
+use std::io;
+use std::time::Duration;
 
 /// Minutes this far ahead are over: the clock was set back since they were recorded.
 const AHEAD: u64 = 60;
@@ -18,10 +20,6 @@ pub(super) const SERVER_LOAD: &str = "app_server_load";
 #[derive(Debug, Default)]
 pub(super) struct Dispatch {
     retry: Retry,
-    /// Something was refused in this round.
-    refused: bool,
-    /// Nothing could be made of this minute, and those before it, in this round.
-    passed_over: Option<Minute>,
     pub(super) report: Report,
 }
 
@@ -48,7 +46,7 @@ pub(super) enum Due {
 }
 
 impl Due {
-    fn is_over(self, minute: Minute) -> bool {
+    pub(super) fn is_over(self, minute: Minute) -> bool {
         match self {
             Due::Everything => true,
             Due::Before(end) => minute < end || minute.0 > end.0.saturating_add(AHEAD),
@@ -56,118 +54,123 @@ impl Due {
     }
 }
 
-/// What to do now.
-#[derive(Debug)]
-pub(super) enum Step {
-    /// Send the first payload of this parcel.
-    Send(Parcel),
-    /// Make this minute a parcel, and ask again.
-    Pack(Minute),
-    /// The round is over.
-    Done(Left),
+/// What the decisions are made among: the spool, time, chance and the receiver.
+pub(super) trait Around {
+    type Item: Item;
+    type Storage: Storage;
+
+    /// The spool, locked for no longer than `f` takes.
+    fn spool<R>(&self, f: impl FnOnce(&mut Spool<Self::Item, Self::Storage>) -> R) -> R;
+    /// Of a clock that never steps.
+    fn monotonic_ns(&self) -> u64;
+    fn random(&self) -> u64;
+    fn new_id(&self) -> String;
+    fn render(&self, item: &Self::Item, id: &str) -> Vec<Body>;
+    /// Whether no attempt may begin any more.
+    fn is_late(&self) -> bool;
+    /// Sends a parcel's first payload.
+    fn send(&self, parcel: &Parcel) -> Outcome;
+    /// A parcel was refused, and kept under this name.
+    fn refused(&self, _aside: Option<String>) {}
+    /// The receiver is tried again after this time.
+    fn failed(&self, _why: &str, _wait: Duration) {}
 }
 
+type LockOf<A> = <<A as Around>::Storage as Storage>::Lock;
+
 impl Dispatch {
-    /// A round begins.
-    pub(super) fn begin(&mut self) {
-        self.refused = false;
-        self.passed_over = None;
-    }
-
-    /// Whether the receiver may be tried.
-    pub(super) fn is_due(&self, now_ns: u64) -> bool {
-        self.retry.is_due(now_ns)
-    }
-
-    /// Nothing could be made of this minute now.
-    pub(super) fn pass_over(&mut self, minute: Minute) {
-        self.passed_over = Some(minute);
-    }
-
     /// How long until the receiver may be tried again.
-    pub(super) fn backoff(&self, now_ns: u64) -> std::time::Duration {
+    pub(super) fn backoff(&self, now_ns: u64) -> Duration {
         self.retry.wait(now_ns)
     }
 
-    /// What to do next. While nothing may be sent, nothing is packed: what waits stays mergeable.
-    pub(super) fn next<T: Item, S: Storage>(
-        &self,
-        spool: &mut Spool<T, S>,
-        claim: &Claim<S::Lock>,
+    /// Delivers what is due, until nothing is left or the receiver cannot take it. While nothing
+    /// may be sent nothing is packed: what waits stays mergeable.
+    pub(super) fn round<A: Around>(
+        &mut self,
+        around: &A,
+        claim: &Claim<LockOf<A>>,
         due: Due,
-        may_send: bool,
-        now_ns: u64,
-    ) -> Step {
-        let minutes = spool.minutes(claim, |minute| due.is_over(minute));
-        if !may_send || !self.retry.is_due(now_ns) {
-            let waits = !minutes.is_empty() || spool.has_parcels();
-            return Step::Done(if waits { Left::Waiting(spool.safety()) } else { self.nothing() });
-        }
-        let mut minutes = minutes.iter().filter(|minute| Some(**minute) > self.passed_over);
-        match (spool.next_parcel(claim), minutes.next()) {
-            (Some(parcel), _) => Step::Send(parcel),
-            (None, Some(minute)) => Step::Pack(*minute),
-            (None, None) => Step::Done(self.nothing()),
+    ) -> io::Result<Left> {
+        let mut refused = false;
+        // Of this minute and those before it nothing can be made now.
+        let mut passed_over = None;
+        while around.spool(|spool| spool.make_room(claim))? {}
+        loop {
+            let (parcel, minute) = around.spool(|spool| {
+                let minutes = spool.minutes(claim, |minute| due.is_over(minute));
+                let minute = minutes.into_iter().find(|minute| Some(*minute) > passed_over);
+                (spool.next_parcel(claim), minute)
+            });
+            if parcel.is_none() && minute.is_none() {
+                return Ok(if refused { Left::Rejected } else { Left::Nothing });
+            }
+            if around.is_late() || !self.retry.is_due(around.monotonic_ns()) {
+                return Ok(Left::Waiting(around.spool(|spool| spool.safety())));
+            }
+            match (parcel, minute) {
+                (Some(parcel), _) => match self.send(around, claim, parcel) {
+                    Sent::Delivered => {}
+                    Sent::Refused => refused = true,
+                    Sent::Later(safety) => return Ok(Left::Waiting(safety)),
+                },
+                (None, Some(minute)) => {
+                    let render = |item: &A::Item, id: &str| around.render(item, id);
+                    let id = around.new_id();
+                    if !around.spool(|spool| spool.pack(claim, minute, id, render))? {
+                        passed_over = Some(minute);
+                    }
+                }
+                (None, None) => {}
+            }
         }
     }
 
-    fn nothing(&self) -> Left {
-        if self.refused { Left::Rejected } else { Left::Nothing }
-    }
-
-    /// What came of sending a parcel's first payload. Gives what the round is over with, if it is.
-    pub(super) fn answered<T: Item, S: Storage>(
+    /// Sends a parcel's payloads; those that are through are taken out of it.
+    fn send<A: Around>(
         &mut self,
-        spool: &mut Spool<T, S>,
-        claim: &Claim<S::Lock>,
-        parcel: Parcel,
-        outcome: Outcome,
-        now_ns: u64,
-        random: u64,
-    ) -> Answered {
-        match outcome {
-            Outcome::Delivered => {
-                self.retry.succeeded();
-                self.report.failures_in_a_row = 0;
-                self.report.payloads_delivered += 1;
-                self.through(spool, claim, parcel)
-            }
-            Outcome::Retry { after, why } => {
-                self.retry.failed(now_ns, after, random);
-                self.report.delivery_attempts_failed += 1;
-                self.report.failures_in_a_row = self.retry.failures();
-                self.report.last_failure = Some(why);
-                Answered::Later(spool.put_back(claim, parcel))
-            }
-            Outcome::Rejected { why } if is_dispensable(&parcel) => {
-                self.report.payloads_rejected += 1;
-                self.report.last_failure = Some(why);
-                self.through(spool, claim, parcel)
-            }
-            Outcome::Rejected { why } => {
-                self.refused = true;
-                self.report.payloads_rejected += 1;
-                self.report.spans_rejected += parcel.spans;
-                self.report.last_failure = Some(why);
-                Answered::SetAside(spool.set_aside(claim, parcel))
-            }
-        }
-    }
-
-    /// A parcel's first payload is done with.
-    fn through<T: Item, S: Storage>(
-        &mut self,
-        spool: &mut Spool<T, S>,
-        claim: &Claim<S::Lock>,
+        around: &A,
+        claim: &Claim<LockOf<A>>,
         mut parcel: Parcel,
-    ) -> Answered {
-        parcel.bodies = parcel.bodies.split_off(1.min(parcel.bodies.len()));
-        if !parcel.bodies.is_empty() {
-            return Answered::More(parcel);
+    ) -> Sent {
+        while !parcel.bodies.is_empty() {
+            if around.is_late() || !self.retry.is_due(around.monotonic_ns()) {
+                return Sent::Later(around.spool(|spool| spool.put_back(claim, parcel)));
+            }
+            let outcome = around.send(&parcel);
+            let now = around.monotonic_ns();
+            match outcome {
+                Outcome::Delivered => {
+                    self.retry.succeeded();
+                    self.report.failures_in_a_row = 0;
+                    self.report.payloads_delivered += 1;
+                    parcel.bodies.remove(0);
+                }
+                Outcome::Retry { after, why } => {
+                    self.retry.failed(now, after, around.random());
+                    self.report.delivery_attempts_failed += 1;
+                    self.report.failures_in_a_row = self.retry.failures();
+                    around.failed(&why, self.retry.wait(now));
+                    self.report.last_failure = Some(why);
+                    return Sent::Later(around.spool(|spool| spool.put_back(claim, parcel)));
+                }
+                Outcome::Rejected { why } if is_dispensable(&parcel) => {
+                    self.report.payloads_rejected += 1;
+                    self.report.last_failure = Some(why);
+                    parcel.bodies.remove(0);
+                }
+                Outcome::Rejected { why } => {
+                    self.report.payloads_rejected += 1;
+                    self.report.spans_rejected += parcel.spans;
+                    self.report.last_failure = Some(why);
+                    around.refused(around.spool(|spool| spool.set_aside(claim, parcel)));
+                    return Sent::Refused;
+                }
+            }
         }
         self.report.spans_delivered += parcel.spans;
-        spool.delivered(claim, parcel);
-        Answered::Next
+        around.spool(|spool| spool.delivered(claim, parcel));
+        Sent::Delivered
     }
 }
 
@@ -175,15 +178,8 @@ fn is_dispensable(parcel: &Parcel) -> bool {
     parcel.bodies.first().is_some_and(|body| body.kind == SERVER_LOAD)
 }
 
-/// What follows from an answer.
-#[derive(Debug)]
-pub(super) enum Answered {
-    /// The parcel has more payloads to send.
-    More(Parcel),
-    /// The parcel is through.
-    Next,
-    /// Not now; what waits is as safe as this.
+enum Sent {
+    Delivered,
+    Refused,
     Later(Safety),
-    /// The parcel was refused for good, and kept under this name.
-    SetAside(Option<String>),
 }

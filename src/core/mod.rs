@@ -18,6 +18,8 @@ mod platform;
 mod recovery;
 mod registry;
 mod setup;
+#[cfg(test)]
+mod simulation;
 mod stats;
 mod worker;
 

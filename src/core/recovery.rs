@@ -60,7 +60,11 @@ pub(super) fn look(setup: &Setup, mut each: impl FnMut(&Record<'_>)) -> io::Resu
 fn recover_file(core: &Core, file: &SegmentFile) {
     let committed = file.committed();
     let spool = || core.spool.lock().unwrap_or_else(PoisonError::into_inner);
-    spool().resolve(file.signature(), committed);
+    if let Err(error) = spool().resolve(file.signature(), committed) {
+        core.log.add(Level::Warn, || format!("{}: {error}", file.signature()));
+        file.let_go();
+        return;
+    }
 
     // An engine of its own: the ids of names and requests are the dead process's, and its requests
     // get no more spans. They count in their own minutes, however long ago.
@@ -74,16 +78,19 @@ fn recover_file(core: &Core, file: &SegmentFile) {
     let prepared = spool().prepare(periods, file.signature(), number, true);
     if prepared.safety() == Safety::Memory {
         // No disk to put it on: it is safer where it is. The next look tries again.
-        spool().resolve(file.signature(), committed);
+        let _ = spool().resolve(file.signature(), committed);
         file.let_go();
         return;
     }
     file.commit_recovery(number);
-    spool().publish(prepared);
+    let published = spool().publish(prepared);
     core.recovered.files.fetch_add(1, Ordering::Relaxed);
     core.recovered.records.fetch_add(found.records, Ordering::Relaxed);
     core.recovered.damaged.fetch_add(found.damaged, Ordering::Relaxed);
-    if found.damaged > 0 {
+    if published == Safety::Memory {
+        // Written, and yet to be named: the next look finds only that left to do.
+        file.let_go();
+    } else if found.damaged > 0 {
         core.log.add(Level::Error, || {
             format!("{}: {} segments are damaged", file.signature(), found.damaged)
         });

@@ -6,6 +6,7 @@ use crate::delivery::{
     Account, ClientOptions, DirectorySink, Outcome, Payload, Transport, service,
 };
 use crate::engine::{EngineConfig, UriReporting, check_pattern};
+use crate::model::UnixNanos;
 use crate::spool::{self, Place};
 use crate::sql::{Dialect, Naming};
 use crate::sys::{dir::Dir, host};
@@ -208,7 +209,7 @@ impl Setup {
 struct Nowhere;
 
 impl Transport for Nowhere {
-    fn send(&mut self, _: &Payload<'_>, _: Duration) -> Outcome {
+    fn send(&mut self, _: &Payload<'_>, _: UnixNanos, _: Duration) -> Outcome {
         Outcome::Retry { after: None, why: "there is no directory for payload files".into() }
     }
 }

@@ -1,5 +1,5 @@
 use super::{Outcome, Payload, Transport};
-use crate::model::Minute;
+use crate::model::{Minute, UnixNanos};
 use crate::sys::dir::{Dir, Trust};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -38,7 +38,7 @@ impl DirectorySink {
 }
 
 impl Transport for DirectorySink {
-    fn send(&mut self, payload: &Payload<'_>, _: Duration) -> Outcome {
+    fn send(&mut self, payload: &Payload<'_>, _: UnixNanos, _: Duration) -> Outcome {
         match self.write(payload) {
             Ok(()) => Outcome::Delivered,
             Err(error) => {
@@ -92,7 +92,7 @@ mod tests {
                 entries: 1,
                 json: "{\"a\": 111}",
             };
-            assert_eq!(sink.send(&payload, Duration::ZERO), Outcome::Delivered);
+            assert_eq!(sink.send(&payload, UnixNanos(0), Duration::ZERO), Outcome::Delivered);
         }
         let mut names: Vec<_> = std::fs::read_dir(&path)
             .unwrap()

@@ -5,6 +5,7 @@
 //! policy is pure. Nothing here merges, renders or stores.
 
 mod directory;
+mod http_date;
 #[cfg(not(feature = "tls"))]
 mod minreq_client;
 mod request;
@@ -16,7 +17,7 @@ pub use directory::DirectorySink;
 pub use request::{Account, HttpRequest, Response};
 pub use retry::Retry;
 
-use crate::model::Minute;
+use crate::model::{Minute, UnixNanos};
 use std::time::Duration;
 
 /// One payload to send.
@@ -55,8 +56,8 @@ pub enum Outcome {
 
 /// A way of sending.
 pub trait Transport: Send {
-    /// Sends a payload, in no more than `timeout`.
-    fn send(&mut self, payload: &Payload<'_>, timeout: Duration) -> Outcome;
+    /// Sends a payload, in no more than `timeout`. It is `now`: a receiver may answer with a date.
+    fn send(&mut self, payload: &Payload<'_>, now: UnixNanos, timeout: Duration) -> Outcome;
 }
 
 /// An HTTP client, as far as [`request::Service`] needs one.

@@ -1,5 +1,6 @@
-use super::{HttpClient, Outcome, Payload, Transport};
+use super::{HttpClient, Outcome, Payload, Transport, http_date};
 use crate::config::Secret;
+use crate::model::UnixNanos;
 use flate2::{Compression, write::GzEncoder};
 use std::io::Write;
 use std::time::Duration;
@@ -64,13 +65,13 @@ impl Service {
 }
 
 impl Transport for Service {
-    fn send(&mut self, payload: &Payload<'_>, timeout: Duration) -> Outcome {
+    fn send(&mut self, payload: &Payload<'_>, now: UnixNanos, timeout: Duration) -> Outcome {
         let request = match build(&self.account, payload) {
             Ok(request) => request,
             Err(error) => return Outcome::Rejected { why: format!("gzip: {error}") },
         };
         match self.client.post(&request, timeout) {
-            Ok(response) => classify(&response),
+            Ok(response) => classify(&response, now),
             Err(why) => Outcome::Retry { after: None, why: mask(&why, &self.account.key) },
         }
     }
@@ -123,7 +124,7 @@ fn header_text(text: &str) -> String {
     text.chars().filter(|c| matches!(c, ' '..='~')).collect()
 }
 
-fn classify(response: &Response) -> Outcome {
+fn classify(response: &Response, now: UnixNanos) -> Outcome {
     let why = || {
         let excerpt: String = response.excerpt.chars().take(200).collect();
         format!("status {}{}{excerpt}", response.status, if excerpt.is_empty() { "" } else { ": " })
@@ -131,17 +132,23 @@ fn classify(response: &Response) -> Outcome {
     match response.status {
         200..=299 => Outcome::Delivered,
         408 | 429 | 500..=599 => {
-            let after = response.retry_after.as_deref().and_then(parse_seconds);
+            let after = response.retry_after.as_deref().and_then(|text| wait_of(text, now));
             Outcome::Retry { after, why: why() }
         }
         _ => Outcome::Rejected { why: why() },
     }
 }
 
-/// `Retry-After` in seconds. Its other form, a date, needs a clock: backoff serves then.
-fn parse_seconds(text: &str) -> Option<Duration> {
-    let seconds: f64 = text.trim().parse().ok()?;
-    (seconds.is_finite() && seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(1e9)))
+/// `Retry-After`, in seconds or as a date; one that is over means at once.
+fn wait_of(text: &str, now: UnixNanos) -> Option<Duration> {
+    let text = text.trim();
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds.is_finite() && seconds >= 0.0 => {
+            Some(Duration::from_secs_f64(seconds.min(1e9)))
+        }
+        Ok(_) => None,
+        Err(_) => Some(Duration::from_nanos(http_date::parse(text, now)?.since(now).0)),
+    }
 }
 
 /// Errors of an HTTP client may quote the URL.
@@ -203,11 +210,12 @@ mod tests {
     #[test]
     fn statuses_mean_what_the_design_says() {
         let outcome = |status, retry_after: Option<&str>| {
-            classify(&Response {
+            let response = Response {
                 status,
                 retry_after: retry_after.map(str::to_owned),
                 excerpt: String::new(),
-            })
+            };
+            classify(&response, UnixNanos(784_111_770_000_000_000))
         };
         for status in [200, 201, 202, 204] {
             assert_eq!(outcome(status, None), Outcome::Delivered);
@@ -226,6 +234,14 @@ mod tests {
         assert_eq!(after("soon"), None);
         assert_eq!(after("-1"), None);
         assert!(after("1e300").is_some());
+        for date in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ] {
+            assert_eq!(after(date), Some(Duration::from_secs(7)), "{date}");
+        }
+        assert_eq!(after("Sun, 06 Nov 1994 08:49:29 GMT"), Some(Duration::ZERO), "it is over");
     }
 
     #[test]

@@ -40,14 +40,15 @@ impl Retry {
     }
 
     /// An attempt failed. `random` is uniform over u64; it also spreads what the receiver asked
-    /// for by up to a tenth, upwards.
+    /// for, upwards: by up to a tenth, or, where it asked for next to nothing, as we would.
     pub fn failed(&mut self, now_ns: u64, after: Option<Duration>, random: u64) {
         let ceiling = Self::BASE.saturating_mul(1 << self.failures.min(16)).min(Self::CAP);
         self.failures = self.failures.saturating_add(1);
         let delay = match after {
             Some(after) => {
                 let after = after.min(Self::OBEY);
-                after + part(after / 10, random)
+                let spread = if after < Self::BASE { ceiling } else { after / 10 };
+                after + part(spread, random)
             }
             None => part(ceiling, random),
         };
@@ -88,6 +89,36 @@ mod tests {
         let mut retry = Retry::default();
         retry.failed(0, None, MOST / 2);
         assert_eq!(retry.wait(0).as_millis(), 499);
+    }
+
+    #[test]
+    fn nothing_is_tried_again_without_jitter() {
+        let mut retry = Retry::default();
+        let waits: Vec<u64> = (0..4)
+            .map(|_| {
+                // As from a date that is over.
+                retry.failed(0, Some(Duration::ZERO), MOST);
+                retry.wait(0).as_secs_f64().round() as u64
+            })
+            .collect();
+        assert_eq!(waits, [1, 2, 4, 8]);
+    }
+
+    #[test]
+    fn over_many_tries_delays_are_half_their_ceiling() {
+        let mut random = 7u64;
+        let mut sums = [0.0; 8];
+        for _ in 0..1000 {
+            let mut retry = Retry::default();
+            for sum in &mut sums {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                retry.failed(0, None, random ^ (random >> 29));
+                *sum += retry.wait(0).as_secs_f64() / 1000.0;
+            }
+        }
+        for (mean, ceiling) in sums.iter().zip([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]) {
+            assert!((mean - ceiling / 2.0).abs() < ceiling * 0.05, "{mean} of {ceiling}");
+        }
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl<T: Item, S: Storage> Spool<T, S> {
         }
         let mut budget = BYTES_AT_ONCE;
         let mut periods: Vec<File> =
-            files.iter().filter(|file| !file.is_parcel()).cloned().collect();
+            files.iter().filter(|file| !file.is_parcel() && !file.alone).cloned().collect();
         // Down to a half, so that the next time is not soon.
         while self.counters.bytes_on_disk > self.limit_bytes / 2
             || self.counters.files_on_disk as usize > MANY_FILES / 2
@@ -83,7 +83,7 @@ impl<T: Item, S: Storage> Spool<T, S> {
 
     /// Makes one file of several, which it replaces. An error: it may count already, and its
     /// sources be there still; the next claim finishes it.
-    fn merge_files(&mut self, files: Vec<File>) -> io::Result<Merge> {
+    pub(super) fn merge_files(&mut self, files: Vec<File>) -> io::Result<Merge> {
         let (mut merged, mut sources, mut last) = (None, Vec::new(), Minute(0));
         let mut bytes_before = 0;
         for file in files {
@@ -120,7 +120,7 @@ impl<T: Item, S: Storage> Spool<T, S> {
 }
 
 /// What came of a merge.
-enum Merge {
+pub(super) enum Merge {
     Done(File),
     /// The others were damaged, or cannot be read now.
     TooFew,

@@ -98,6 +98,11 @@ impl<T: Item> Held<T> {
         self.parcels.front().cloned()
     }
 
+    #[cfg(test)]
+    pub(super) fn contents(&self) -> (impl Iterator<Item = &T>, impl Iterator<Item = &Parcel>) {
+        (self.periods.values(), self.parcels.iter().filter(|parcel| parcel.sources.is_empty()))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.periods.is_empty() && self.parcels.is_empty()
     }

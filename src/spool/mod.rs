@@ -61,3 +61,5 @@ struct Merged<T> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod virtual_disk;

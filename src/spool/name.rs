@@ -13,6 +13,10 @@ pub(super) const PERIOD: &str = ".period";
 /// The ending of a parcel.
 pub(super) const PARCEL: &str = ".parcel";
 
+/// Behind the ending of a file that has to be sent by itself: it may have been received already,
+/// under the id that its name gives.
+pub(super) const ALONE: &str = ".alone";
+
 /// What a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -31,6 +35,7 @@ pub(super) struct File {
     pub(super) last: Minute,
     pub(super) spans: u64,
     pub(super) kind: Kind,
+    pub(super) alone: bool,
     pub(super) bytes: u64,
     pub(super) name: String,
 }
@@ -38,9 +43,13 @@ pub(super) struct File {
 impl File {
     /// `None` for what does not count, or is none of ours.
     pub(super) fn of(name: String, bytes: u64) -> Option<File> {
+        let (counted, alone) = match name.strip_suffix(ALONE) {
+            Some(counted) => (counted, true),
+            None => (name.as_str(), false),
+        };
         let (stem, kind) = [(PERIOD, Kind::Period), (MERGED, Kind::Merged), (PARCEL, Kind::Parcel)]
             .iter()
-            .find_map(|(ending, kind)| Some((name.strip_suffix(ending)?, *kind)))?;
+            .find_map(|(ending, kind)| Some((counted.strip_suffix(ending)?, *kind)))?;
         let mut parts = stem.split('-');
         let first = Minute(parts.next()?.parse().ok()?);
         let parts: Vec<&str> = parts.collect();
@@ -50,7 +59,7 @@ impl File {
             Kind::Period | Kind::Parcel => first,
         };
         let spans = number(parts.last()).unwrap_or(0);
-        Some(File { first, last, spans, kind, bytes, name })
+        Some(File { first, last, spans, kind, alone, bytes, name })
     }
 
     pub(super) fn is_parcel(&self) -> bool {
@@ -98,6 +107,7 @@ mod tests {
         let file = of(&format!("{name}{MERGED}")).unwrap();
         assert_eq!((file.first, file.last, file.spans), (Minute(5), Minute(9), 40));
         assert_eq!(of("0000000007-abc-5.parcel").unwrap().spans, 5);
+        assert!(of(&format!("{name}{MERGED}{ALONE}")).unwrap().alone && !file.alone);
         for other in [&format!("{name}{MERGING}"), "lock", ".0000000007-a-1-0-1.period.9.tmp", "x"]
         {
             assert_eq!(of(other), None, "{other}");

@@ -11,6 +11,8 @@ pub trait Storage {
     fn read(&self, name: &str, limit: u64) -> io::Result<Vec<u8>>;
     /// Puts a file in place, whole or not at all; with `synced`, its contents outlive the machine.
     fn write(&self, name: &str, bytes: &[u8], synced: bool) -> io::Result<()>;
+    /// Makes a file's contents outlive the machine.
+    fn sync_file(&self, name: &str) -> io::Result<()>;
     /// Makes names that were given and taken outlive the machine.
     fn sync(&self) -> io::Result<()>;
     /// Renames a file, over any that has the new name.
@@ -37,6 +39,9 @@ impl Storage for Dir {
     }
     fn write(&self, name: &str, bytes: &[u8], synced: bool) -> io::Result<()> {
         Dir::write(self, name, bytes, synced)
+    }
+    fn sync_file(&self, name: &str) -> io::Result<()> {
+        Dir::sync_file(self, name)
     }
     fn sync(&self) -> io::Result<()> {
         Dir::sync(self)

@@ -1,5 +1,5 @@
 use super::memory::Held;
-use super::name::{self, File, Kind, MERGED, MERGING, PARCEL, PENDING};
+use super::name::{self, ALONE, File, Kind, MERGED, MERGING, PARCEL, PENDING};
 use super::{Body, Item, Merged, Parcel, Storage, frame};
 use crate::model::Minute;
 use crate::sys::dir::{Dir, Lock};
@@ -52,6 +52,8 @@ pub struct Spool<T, S = Dir> {
     held: Held<T>,
     /// Files that count but for their names: giving them failed.
     unnamed: Vec<String>,
+    /// Files that would not outlive the machine yet.
+    unsynced: Vec<String>,
     /// Files that do not count any more: removing them failed so far.
     spent: VecDeque<String>,
     pub(super) counters: Counters,
@@ -67,6 +69,7 @@ impl<T: Item, S: Storage> Spool<T, S> {
             limit_bytes,
             held: Held::default(),
             unnamed: Vec::new(),
+            unsynced: Vec::new(),
             spent: VecDeque::new(),
             counters: Counters::default(),
         }
@@ -134,8 +137,12 @@ impl<T: Item, S: Storage> Spool<T, S> {
             self.counters.spans_given_up += self.held.put(item);
         }
         let written = !prepared.names.is_empty();
+        if !prepared.synced {
+            self.unsynced.extend(prepared.names.iter().cloned());
+        }
         self.unnamed.extend(prepared.names);
-        let named = self.give_names(prepared.synced && written);
+        let sync = prepared.synced && (written || !self.unsynced.is_empty());
+        let named = self.give_names(sync).min(self.sync_contents(prepared.synced));
         if written && named == Safety::Disk {
             self.retry_held();
             self.keep_to_the_limit();
@@ -148,7 +155,11 @@ impl<T: Item, S: Storage> Spool<T, S> {
         let Some(dir) = &self.dir else { return Safety::Memory };
         let errors = &mut self.counters.write_errors;
         self.unnamed.retain(|name| {
-            let failed = dir.rename(&format!("{name}{PENDING}"), name).is_err();
+            let failed = match dir.rename(&format!("{name}{PENDING}"), name) {
+                // Another took us for dead, and named it.
+                Err(error) => error.kind() != io::ErrorKind::NotFound,
+                Ok(()) => false,
+            };
             *errors += u64::from(failed);
             failed
         });
@@ -157,6 +168,23 @@ impl<T: Item, S: Storage> Spool<T, S> {
             return Safety::Memory;
         }
         if self.unnamed.is_empty() { Safety::Disk } else { Safety::Memory }
+    }
+
+    /// Makes what was only to make room outlive the machine, when that is asked for: all that was
+    /// recorded before a flush is as safe as the flush says.
+    fn sync_contents(&mut self, wanted: bool) -> Safety {
+        let (Some(dir), true) = (&self.dir, wanted) else { return Safety::Disk };
+        let errors = &mut self.counters.write_errors;
+        self.unsynced.retain(|name| match dir.sync_file(name) {
+            Ok(()) => false,
+            // Merged, packed or delivered since: that is synced.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(_) => {
+                *errors += 1;
+                true
+            }
+        });
+        if self.unsynced.is_empty() { Safety::Disk } else { Safety::Memory }
     }
 
     /// Writes what an earlier write could not, now that one went well.
@@ -180,23 +208,25 @@ impl<T: Item, S: Storage> Spool<T, S> {
     }
 
     /// Finishes what a process that died left prepared: what it had committed counts, what it had
-    /// not is removed.
-    pub fn resolve(&self, signature: &str, committed: u32) {
-        let Some(dir) = &self.dir else { return };
-        for (file, _) in dir.files().into_iter().flatten() {
+    /// not is removed. After an error it is yet to be finished.
+    pub fn resolve(&self, signature: &str, committed: u32) -> io::Result<()> {
+        let Some(dir) = &self.dir else { return Ok(()) };
+        let held = format!("{signature}h");
+        for (file, _) in dir.files()? {
             let mut parts = file.split('-').skip(1);
-            if parts.next() != Some(signature) {
+            if !parts.next().is_some_and(|of| of == signature || of == held) {
                 continue;
             }
             let number = parts.next().and_then(|number| number.parse::<u32>().ok());
-            let _ = match (file.strip_suffix(PENDING), number) {
+            match (file.strip_suffix(PENDING), number) {
                 (Some(name), Some(number)) if number <= committed => dir.rename(&file, name),
                 (Some(_), _) => dir.remove(&file),
                 // It died while writing.
                 (None, _) if name::is_temporary(&file) => dir.remove(&file),
                 (None, _) => Ok(()),
-            };
+            }?;
         }
+        Ok(())
     }
 
     /// Takes the right to merge and deliver, from all processes on this spool; `None` while
@@ -210,6 +240,9 @@ impl<T: Item, S: Storage> Spool<T, S> {
             },
         };
         self.remove_spent();
+        if !self.unnamed.is_empty() {
+            self.give_names(true);
+        }
         self.finish_merging()?;
         self.finish_packing()?;
         Ok(Some(Claim { _lock: lock }))
@@ -296,6 +329,9 @@ impl<T: Item, S: Storage> Spool<T, S> {
         }
         let mut files = self.list()?;
         files.retain(|file| !file.is_parcel() && file.first == minute);
+        if let Some(file) = files.iter().find(|file| file.alone) {
+            return Ok(self.pack_alone(file.clone(), render));
+        }
         let (mut merged, mut sources) = (None, Vec::new());
         for file in files {
             let Some(period) = self.load_period(&file) else { continue };
@@ -309,20 +345,26 @@ impl<T: Item, S: Storage> Spool<T, S> {
             self.discard(parcel.sources.into_iter());
             return Ok(true);
         }
-        // No room for it. Its files stay, and go out one by one, each under an id that is the
-        // same whoever sends it: should this process die before it can remove one, the next
-        // sender's repetition is known as one.
+        // No room for it. Its files go out one by one, each under an id that is the same whoever
+        // sends it: should this process die before it can remove one, the next sender's
+        // repetition is known as one. A new name takes no room.
         dir.remove(&parcel.file_name())?;
         self.counters.write_errors += 1;
-        if let Some(file) = sources.into_iter().next()
-            && let Some(period) = self.load_period(&file)
-        {
-            let id = Parcel::id_of_file(&file.name);
-            let parcel = Parcel::of(&period, id, vec![file.name], &render);
-            self.counters.spans_given_up += self.held.put_parcel(parcel);
-            return Ok(true);
+        let Some(mut file) = sources.into_iter().next() else { return Ok(false) };
+        let name = format!("{}{ALONE}", file.name);
+        if dir.rename(&file.name, &name).and_then(|()| dir.sync()).is_err() {
+            return Ok(false);
         }
-        Ok(false)
+        (file.name, file.alone) = (name, true);
+        Ok(self.pack_alone(file, render))
+    }
+
+    fn pack_alone(&mut self, file: File, render: impl Fn(&T, &str) -> Vec<Body>) -> bool {
+        let Some(period) = self.load_period(&file) else { return false };
+        let id = Parcel::id_of_file(&file.name);
+        let parcel = Parcel::of(&period, id, vec![file.name], render);
+        self.counters.spans_given_up += self.held.put_parcel(parcel);
+        true
     }
 
     fn write_parcel(&self, parcel: &Parcel) -> io::Result<()> {
@@ -344,11 +386,6 @@ impl<T: Item, S: Storage> Spool<T, S> {
     fn remove_sources(&self, parcel: &Parcel) -> io::Result<()> {
         let Some(dir) = &self.dir else { return Ok(()) };
         parcel.sources.iter().try_for_each(|source| dir.remove(source))
-    }
-
-    /// Whether a parcel waits.
-    pub fn has_parcels(&self) -> bool {
-        self.held.parcels() > 0 || self.files().iter().any(File::is_parcel)
     }
 
     /// The oldest parcel that is to be sent.
@@ -392,6 +429,12 @@ impl<T: Item, S: Storage> Spool<T, S> {
     pub fn put_back(&mut self, _: &Claim<S::Lock>, parcel: Parcel) -> Safety {
         self.keep(parcel);
         self.safety()
+    }
+
+    /// What would be lost with this process: periods, and parcels that are made of no files.
+    #[cfg(test)]
+    pub(crate) fn in_memory(&self) -> (impl Iterator<Item = &T>, impl Iterator<Item = &Parcel>) {
+        self.held.contents()
     }
 
     /// Where the least safe of all that is in here is.

@@ -182,8 +182,8 @@ fn what_was_prepared_counts_only_if_it_was_committed() {
     let mut next = open(&path, 8, 1 << 20);
     let claim = next.claim().unwrap().unwrap();
     assert!(next.minutes(&claim, ALL).is_empty(), "nothing counts yet");
-    next.resolve("8", 9);
-    next.resolve("7", 4);
+    next.resolve("8", 9).unwrap();
+    next.resolve("7", 4).unwrap();
     assert!(next.pack(&claim, Minute(7), "id".into(), render).unwrap());
     assert_eq!(next.next_parcel(&claim).unwrap().spans, 3);
     assert!(!names(&path).iter().any(|name| name.ends_with(".pending")));
@@ -221,17 +221,21 @@ fn without_the_claim_it_is_known_where_things_are() {
 
 #[test]
 fn near_its_limit_minutes_become_coarser_and_every_count_stays() {
-    let path = directory("coarser");
-    let mut spool = open(&path, 1, 3000);
+    let disk = virtual_disk::Disk::shared(1);
+    let open = |process: u64| -> Spool<Count, virtual_disk::VirtualDir> {
+        let dir = virtual_disk::VirtualDir { disk: disk.clone(), process };
+        Spool::new(Some(dir), process.to_string(), 3000)
+    };
+    let mut spool = open(1);
     let mut expected = 0;
-    for minute in 0..3 * 1440 {
+    for minute in 0..7 * 1440 {
         spool.put(count(minute, minute));
         expected += minute;
     }
     let counters = spool.counters();
     assert!(counters.bytes_on_disk <= 3000 && counters.files_merged > 0, "{counters:?}");
     assert_eq!(counters.spans_given_up, 0);
-    let mut next = open(&path, 2, 3000);
+    let mut next = open(2);
     let claim = next.claim().unwrap().unwrap();
     let mut delivered = 0;
     for minute in next.minutes(&claim, ALL) {
@@ -241,6 +245,87 @@ fn near_its_limit_minutes_become_coarser_and_every_count_stays() {
         next.delivered(&claim, parcel);
     }
     assert_eq!(delivered, expected);
-    assert!(names(&path).is_empty(), "{:?}", names(&path));
-    std::fs::remove_dir_all(path).unwrap();
+    assert!(disk.borrow().files.is_empty());
+}
+
+/// Every bit of a spool file and every cut of it: noticed, set aside, counted, the rest delivered.
+fn damage(make: impl Fn(&mut Spool<Count, virtual_disk::VirtualDir>), ending: &str) {
+    let disk = virtual_disk::Disk::shared(1);
+    let open = |process: u64| -> Spool<Count, virtual_disk::VirtualDir> {
+        let dir = virtual_disk::VirtualDir { disk: disk.clone(), process };
+        Spool::new(Some(dir), process.to_string(), 1 << 20)
+    };
+    make(&mut open(1));
+    let clean = disk.borrow().files.clone();
+    let (name, bytes) = clean.iter().find(|(name, _)| name.ends_with(ending)).unwrap();
+    let flips = (0..bytes.len() * 8).map(|bit| {
+        let mut bad = bytes.clone();
+        bad[bit / 8] ^= 1 << (bit % 8);
+        bad
+    });
+    let cuts = (0..bytes.len()).map(|len| bytes[..len].to_vec());
+    for (case, bad) in flips.chain(cuts).enumerate() {
+        disk.borrow_mut().files = clean.clone();
+        disk.borrow_mut().files.insert(name.clone(), bad);
+        let mut spool = open(2);
+        let claim = spool.claim().unwrap().unwrap();
+        for minute in spool.minutes(&claim, ALL) {
+            spool.pack(&claim, minute, format!("id{}", minute.0), render).unwrap();
+        }
+        let mut delivered = 0;
+        while let Some(parcel) = spool.next_parcel(&claim) {
+            delivered += parcel.spans;
+            spool.delivered(&claim, parcel);
+        }
+        let counters = spool.counters();
+        assert_eq!((counters.files_damaged, counters.spans_damaged), (1, 3), "{name} {case}");
+        assert_eq!(delivered, 4, "{name} {case}");
+        let left: Vec<String> = disk.borrow().files.keys().cloned().collect();
+        assert_eq!(left, [format!("{name}.damaged")], "case {case}");
+    }
+}
+
+#[test]
+fn every_flipped_bit_and_every_cut_of_every_kind_of_file_is_noticed() {
+    damage(
+        |spool| {
+            spool.put(count(7, 3));
+            spool.put(count(8, 4));
+        },
+        "-3.period",
+    );
+    damage(
+        |spool| {
+            spool.put(count(7, 3));
+            let claim = spool.claim().unwrap().unwrap();
+            spool.pack(&claim, Minute(7), "id".into(), render).unwrap();
+            spool.put(count(8, 4));
+        },
+        ".parcel",
+    );
+    damage(
+        |spool| {
+            spool.put(count(7, 1));
+            spool.put(count(7, 2));
+            let files = spool.list().unwrap();
+            spool.merge_files(files).unwrap();
+            spool.put(count(8, 4));
+        },
+        ".merged",
+    );
+}
+
+#[test]
+fn a_flush_makes_what_only_made_room_outlive_the_machine() {
+    let disk = virtual_disk::Disk::shared(1);
+    let dir = virtual_disk::VirtualDir { disk: disk.clone(), process: 1 };
+    let mut spool: Spool<Count, _> = Spool::new(Some(dir), "1".into(), 1 << 20);
+    let prepared = spool.prepare(vec![count(7, 3)], "1", 1, false);
+    spool.publish(prepared);
+    assert!(disk.borrow().synced.is_empty(), "that was only to make room");
+    // Nothing new: the flush is about what was there before.
+    let prepared = spool.prepare(Vec::new(), "1", 2, true);
+    assert_eq!(spool.publish(prepared), Safety::Disk);
+    let disk = disk.borrow();
+    assert!(disk.files.keys().all(|name| disk.synced.contains(name)), "{:?}", disk.files.keys());
 }

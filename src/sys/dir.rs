@@ -126,6 +126,11 @@ impl Dir {
         })
     }
 
+    /// Makes a file's contents outlive the machine.
+    pub fn sync_file(&self, name: &str) -> io::Result<()> {
+        File::from(self.open_at(&c_string(name.as_bytes())?, libc::O_RDONLY, 0)?).sync_all()
+    }
+
     /// Makes names that were given and taken outlive the machine.
     pub fn sync(&self) -> io::Result<()> {
         // SAFETY: the descriptor is open.
