@@ -10,6 +10,7 @@ const OTHERS: &[&str] = &[
     "KAMAL_VERSION",
     "NO_PROXY",
     "TMPDIR",
+    "VCAP_APPLICATION",
     "XDG_RUNTIME_DIR",
     "XDG_STATE_HOME",
     "https_proxy",

@@ -127,7 +127,7 @@ pub const KEYS: &[Key] = &[
         "revision_sha",
         Kind::Text,
         "",
-        "The deployed revision. Default: `$HEROKU_BUILD_COMMIT`, `$HEROKU_SLUG_COMMIT` or `$KAMAL_VERSION`.",
+        "The deployed revision. Default: `$HEROKU_BUILD_COMMIT`, `$HEROKU_SLUG_COMMIT` or `$KAMAL_VERSION`; else what the application says; else `REVISION`, `.mina_git_revision` or the git checkout in `application_root`.",
     ),
     key(
         "application_root",
@@ -160,9 +160,14 @@ pub const KEYS: &[Key] = &[
         "ignore",
         Kind::List,
         "",
-        "Web requests to leave out: prefixes of path or name, or patterns with `*`.",
+        "Web requests to leave out, by path or name: prefixes, in which `*` stands for any text, or regular expressions (what holds one of `\\ ( [ | ^ $ {`, `.*`, `.+`), which must fit from the start.",
     ),
-    key("ignore_jobs", Kind::List, "", "Names of jobs to leave out."),
+    key(
+        "ignore_jobs",
+        Kind::List,
+        "",
+        "Names of jobs to leave out; the same patterns, for the whole name.",
+    ),
     key(
         "uri_reporting",
         Kind::OneOf(&["filtered_params", "path", "full_path"]),
@@ -171,6 +176,12 @@ pub const KEYS: &[Key] = &[
     ),
     key("uri_filtered_params", Kind::List, "", "Names of further sensitive parameters."),
     key(
+        "errors_filtered_params",
+        Kind::List,
+        "",
+        "The same list under the name that the Ruby and PHP agents have for it; both lists count everywhere.",
+    ),
+    key(
         "record_queue_time",
         Kind::Bool,
         "true",
@@ -178,7 +189,12 @@ pub const KEYS: &[Key] = &[
     ),
     key("collect_remote_ip", Kind::Bool, "true", "Whether users' addresses are kept."),
     key("timeline_traces", Kind::Bool, "true", "Whether slow requests carry their spans."),
-    key("errors_ignored_exceptions", Kind::List, "", "Classes of exceptions not to report."),
+    key(
+        "errors_ignored_exceptions",
+        Kind::List,
+        "ActiveRecord::RecordNotFound,ActionController::RoutingError",
+        "Classes of exceptions not to report: their very names.",
+    ),
     key(
         "sql_dialect",
         Kind::OneOf(&["generic", "postgres", "mysql", "sqlite", "mssql", "oracle", "cassandra"]),

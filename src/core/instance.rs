@@ -1,5 +1,6 @@
 use super::board::Board;
-use super::courier::{Courier, Report};
+use super::courier::Courier;
+use super::dispatch::Report;
 use super::log::{Level, Log};
 use super::pipeline::Pipeline;
 use super::setup::Setup;
@@ -172,6 +173,9 @@ impl Core {
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             agent_pid: self.process,
             platform: None,
+            hostname: self.setup.hostname(),
+            git_sha: self.setup.known_revision().unwrap_or_default(),
+            paas: self.setup.platform().to_owned(),
             environment: None,
         }
     }

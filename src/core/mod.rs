@@ -9,10 +9,12 @@
 mod api;
 mod board;
 mod courier;
+mod dispatch;
 mod failure;
 mod instance;
 mod log;
 mod pipeline;
+mod platform;
 mod recovery;
 mod registry;
 mod setup;

@@ -1,15 +1,15 @@
 //! From settings to the parts' own configurations.
 
-use super::Failure;
+use super::{Failure, platform};
 use crate::config::{Destination, Environment, Settings};
 use crate::delivery::{
     Account, ClientOptions, DirectorySink, Outcome, Payload, Transport, service,
 };
-use crate::engine::{EngineConfig, UriReporting};
+use crate::engine::{EngineConfig, UriReporting, check_pattern};
 use crate::spool::{self, Place};
 use crate::sql::{Dialect, Naming};
 use crate::sys::{dir::Dir, host};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ pub(super) struct Setup {
     pub(super) environment: Environment,
     pub(super) destination: Destination,
     pub(super) ca_pem: Option<Vec<u8>>,
+    /// The revision, by the files in the application's directory.
+    found_revision: Option<String>,
 }
 
 impl Setup {
@@ -34,7 +36,20 @@ impl Setup {
             Some(path) => Some(read_small(path)?),
             None => None,
         };
-        let setup = Setup { settings, environment, destination, ca_pem };
+        for name in ["ignore", "ignore_jobs"] {
+            for entry in settings.list(name) {
+                let bad = |why| Failure::Options(format!("{name}: {why}"));
+                check_pattern(&entry).map_err(bad)?;
+            }
+        }
+        for (entry, _) in settings.rates("sample_endpoints") {
+            check_pattern(&entry)
+                .map_err(|why| Failure::Options(format!("sample_endpoints: {why}")))?;
+        }
+        // Not in the working directory: it need not be the application's.
+        let root = settings.text_if_set("application_root");
+        let found_revision = root.and_then(|root| platform::revision_in(Path::new(root)));
+        let setup = Setup { settings, environment, destination, ca_pem, found_revision };
         // Builds the client once for its verdict on proxy and certificates.
         if let Destination::Service { .. } = setup.destination {
             setup.service_transport()?;
@@ -136,9 +151,18 @@ impl Setup {
     }
 
     fn revision(&self) -> Option<String> {
-        let variables = ["HEROKU_BUILD_COMMIT", "HEROKU_SLUG_COMMIT", "KAMAL_VERSION"];
-        let from_platform = || variables.iter().find_map(|name| self.environment.get(name));
-        self.settings.text_if_set("revision_sha").or_else(from_platform).map(str::to_owned)
+        let set = self.settings.text_if_set("revision_sha");
+        set.or_else(|| platform::revision(&self.environment)).map(str::to_owned)
+    }
+
+    /// The platform that the application runs on.
+    pub(super) fn platform(&self) -> &'static str {
+        platform::name(&self.environment)
+    }
+
+    /// The application's revision, as far as that was known at the start.
+    pub(super) fn known_revision(&self) -> Option<String> {
+        self.revision().or_else(|| self.found_revision.clone())
     }
 
     pub(super) fn engine_config(&self) -> EngineConfig {
@@ -147,6 +171,7 @@ impl Setup {
         EngineConfig {
             hostname: Some(self.hostname()),
             git_sha: self.revision(),
+            found_git_sha: self.found_revision.clone(),
             application_root: optional("application_root"),
             scm_subdirectory: optional("scm_subdirectory"),
             sample_rate: settings.rate("sample_rate").unwrap_or(1.0),
@@ -161,7 +186,10 @@ impl Setup {
                 "full_path" => UriReporting::FullPath,
                 _ => UriReporting::FilteredParams,
             },
-            filtered_params: settings.list("uri_filtered_params"),
+            filtered_params: ["uri_filtered_params", "errors_filtered_params"]
+                .into_iter()
+                .flat_map(|name| settings.list(name))
+                .collect(),
             record_queue_time: settings.flag("record_queue_time"),
             collect_remote_ip: settings.flag("collect_remote_ip"),
             timeline_traces: settings.flag("timeline_traces"),
@@ -192,4 +220,24 @@ fn read_small(path: &str) -> Result<Vec<u8>, Failure> {
         return Err(fail("over 4 MiB".into()));
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is not configured is as the engine has it by itself.
+    #[test]
+    fn defaults_are_the_engines_own() {
+        let setup = Setup::read("", Environment::of(&[])).unwrap();
+        let found = EngineConfig { hostname: None, ..setup.engine_config() };
+        assert_eq!(format!("{found:#?}"), format!("{:#?}", EngineConfig::default()));
+    }
+
+    #[test]
+    fn both_names_of_the_filtered_parameters_count() {
+        let options = r#"{"uri_filtered_params":["a"],"errors_filtered_params":["b"]}"#;
+        let setup = Setup::read(options, Environment::of(&[])).unwrap();
+        assert_eq!(setup.engine_config().filtered_params, ["a", "b"]);
+    }
 }

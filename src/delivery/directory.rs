@@ -58,7 +58,8 @@ fn stamp(minute: Minute) -> String {
 
 fn keep_newest(dir: &Dir, limit_bytes: u64) -> std::io::Result<()> {
     let mut files = dir.files()?;
-    files.retain(|(name, _)| name.ends_with(".checkin.json") || name.ends_with(".errors.json"));
+    let kinds = [".checkin.json", ".errors.json", ".app_server_load.json"];
+    files.retain(|(name, _)| kinds.iter().any(|kind| name.ends_with(kind)));
     let mut bytes: u64 = files.iter().map(|(_, size)| size).sum();
     if bytes <= limit_bytes {
         return Ok(());

@@ -28,7 +28,7 @@ pub struct HttpRequest {
     pub url: String,
     /// Names and values.
     pub headers: Vec<(&'static str, String)>,
-    /// Compressed with gzip.
+    /// Compressed with gzip, if the headers say so.
     pub body: Vec<u8>,
 }
 
@@ -79,6 +79,7 @@ impl Transport for Service {
 fn build(account: &Account, payload: &Payload<'_>) -> std::io::Result<HttpRequest> {
     let (base, path) = match payload.kind {
         "errors" => (&account.errors_url, "error"),
+        "app_server_load" => (&account.checkin_url, "app_server_load"),
         _ => (&account.checkin_url, "checkin"),
     };
     let (key, name) = (form_encode(account.key.reveal()), form_encode(&account.name));
@@ -86,10 +87,15 @@ fn build(account: &Account, payload: &Payload<'_>) -> std::io::Result<HttpReques
     let mut headers = vec![
         ("Agent-Hostname", header_text(&account.hostname)),
         ("Agent-Version", header_text(&account.agent_version)),
-        ("Content-Type", "application/json".to_owned()),
-        ("Content-Encoding", "gzip".to_owned()),
         ("X-Scout-Payload-Id", header_text(payload.id)),
     ];
+    if payload.kind == "app_server_load" {
+        // As the Elixir agent sends it; Ruby's is no JSON.
+        headers.push(("Content-Type", "application/octet-stream".to_owned()));
+        return Ok(HttpRequest { url, headers, body: payload.json.as_bytes().to_vec() });
+    }
+    headers.push(("Content-Type", "application/json".to_owned()));
+    headers.push(("Content-Encoding", "gzip".to_owned()));
     if payload.kind == "errors" {
         headers.push(("X-Error-Count", payload.entries.to_string()));
     }
@@ -177,6 +183,14 @@ mod tests {
         flate2::read::GzDecoder::new(&request.body[..]).read_to_string(&mut text).unwrap();
         assert_eq!(text, "{\"a\":1}");
         assert!(!format!("{request:?}").contains("k%26y"));
+    }
+
+    #[test]
+    fn an_application_describes_itself_as_the_elixir_agents_do() {
+        let request = build(&account(), &payload("app_server_load")).unwrap();
+        assert!(request.url.starts_with("https://c/apps/app_server_load.scout?key="));
+        assert!(request.headers.contains(&("Content-Type", "application/octet-stream".into())));
+        assert_eq!(request.body, b"{\"a\":1}");
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct EngineConfig {
     pub hostname: Option<String>,
     /// The deployed revision.
     pub git_sha: Option<String>,
+    /// The revision found in the application's files, unless the application says another.
+    pub found_git_sha: Option<String>,
     /// The application's directory: backtraces are shown relative to it.
     pub application_root: Option<String>,
     /// Where the application lies in its repository: backtraces are prefixed with it.
@@ -116,6 +118,7 @@ impl Default for EngineConfig {
             sql_memo_entries: 2048,
             hostname: None,
             git_sha: None,
+            found_git_sha: None,
             application_root: None,
             scm_subdirectory: None,
             max_endpoints: 1000,

@@ -97,6 +97,9 @@ impl Context {
         collect_remote_ip: bool,
     ) -> Context {
         let mut context = Context::default();
+        if collect_remote_ip && let Some(address) = address_from_headers(request, keys) {
+            context.user.push(("ip".to_owned(), Scalar::Str(address)));
+        }
         for tag in &request.tags {
             let known = keys.known(tag.tag.key);
             let key = keys.text(tag.tag.key);
@@ -128,4 +131,23 @@ impl Context {
         }
         context
     }
+}
+
+/// The user's address by the request's headers, given as tags: the first of `X-Forwarded-For`, else
+/// the first of `Client-Ip`, else the connection's, `Remote-Addr`. A tag `user_ip` goes before it.
+/// Source: facts/scout.md 5.2.
+fn address_from_headers(request: &Request, keys: &TagKeys) -> Option<String> {
+    let rank = |key: &str| match key.as_bytes().first() {
+        Some(b'x' | b'X') => 0,
+        Some(b'c' | b'C') => 1,
+        _ => 2,
+    };
+    let headers =
+        request.tags.iter().filter(|tag| keys.known(tag.tag.key) == KnownTag::ForwardedFor);
+    let named = headers.filter_map(|tag| {
+        let Scalar::Str(header) = request.scalar(tag.tag.value) else { return None };
+        let address = header.split(',').next()?.trim().to_owned();
+        (!address.is_empty()).then(|| (rank(keys.text(tag.tag.key)), address))
+    });
+    named.min_by_key(|(rank, _)| *rank).map(|(_, address)| address)
 }

@@ -49,7 +49,7 @@ pub use period::{
     Application, HostKey, HostStats, JobKey, JobStats, MetricKey, NPlusOne, Period, PeriodCounts,
     QueryKey, QueryStats, StatementKey, StatementStats,
 };
-pub use rules::{parse_sample_rate, parse_sample_rule};
+pub use rules::{check_pattern, parse_sample_rate, parse_sample_rule};
 pub use scored_set::{Scored, ScoredSet};
 pub use stats::EngineStats;
 pub use trace::{Frame, Repetition, Scalar, SlowTrace, SpanDetail, TraceMetric, TraceSpan};
@@ -165,7 +165,7 @@ impl Engine {
             touched: Vec::new(),
             application: None,
             hostname: config.hostname.clone().unwrap_or_default(),
-            git_sha: config.git_sha.clone().unwrap_or_default(),
+            git_sha: config.git_sha.clone().or(config.found_git_sha.clone()).unwrap_or_default(),
             dialect: config.dialect,
             config,
         }
@@ -200,9 +200,11 @@ impl Engine {
         self.take(|_| true)
     }
 
-    /// Whether a minute is over.
+    /// Whether a minute is over; or so far ahead that the clock was set back since, and it would
+    /// not be over for long.
     pub fn has_closed(&self, now: UnixNanos) -> bool {
-        self.minutes.iter().any(|live| live.minute < now.minute())
+        let (now, ahead) = (now.minute(), Minute(now.minute().0.saturating_add(1)));
+        self.minutes.iter().any(|live| live.minute < now || live.minute > ahead)
     }
 
     /// Whether a request is being assembled.

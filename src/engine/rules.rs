@@ -1,6 +1,7 @@
 use super::config::EngineConfig;
 use super::hash::KeyedHash;
 use crate::model::TraceId;
+use regex_lite::Regex;
 
 /// Which requests are left out, by name and by chance.
 #[derive(Debug)]
@@ -36,7 +37,9 @@ pub(crate) struct Candidate<'a> {
 
 impl Rules {
     pub(crate) fn new(config: &EngineConfig, hash: KeyedHash) -> Self {
-        let patterns = |list: &[String]| list.iter().map(|text| Pattern::new(text)).collect();
+        // A bad one was refused when the settings were read.
+        let patterns =
+            |list: &[String]| list.iter().filter_map(|text| Pattern::new(text).ok()).collect();
         let rules = Rules {
             hash,
             rate: fraction(config.sample_rate),
@@ -45,7 +48,7 @@ impl Rules {
             endpoints: config
                 .sample_endpoints
                 .iter()
-                .map(|(text, rate)| (Pattern::new(text), fraction(*rate)))
+                .filter_map(|(text, rate)| Some((Pattern::new(text).ok()?, fraction(*rate))))
                 .collect(),
             jobs: config
                 .sample_jobs
@@ -123,43 +126,70 @@ pub(crate) fn fraction(rate: f64) -> f64 {
     rate.clamp(0.0, 1.0)
 }
 
-/// A prefix; `*` in it stands for any text. A slash at its start is not needed.
+/// An entry of a list of names or paths: a prefix, in which `*` stands for any text, or a regular
+/// expression that must fit from the start. A slash at a prefix's start is not needed.
 #[derive(Clone, Debug)]
-struct Pattern(Vec<String>);
+enum Pattern {
+    Prefix(Vec<String>),
+    Regex(Regex),
+}
+
+/// What only regular expressions hold. A dot, a question mark and a plus are in paths too.
+const REGEX_SIGNS: &[&str] = &["\\", "(", "[", "|", "^", "$", "{", ".*", ".+"];
 
 impl Pattern {
-    fn new(text: &str) -> Self {
-        // Lists for the Ruby agent hold regular expressions, of which `.*` is the common one.
-        let text = text.replace(".*", "*");
-        let text = text.trim_start_matches('^').trim_start_matches('/');
-        Pattern(text.split('*').map(str::to_owned).collect())
+    fn new(text: &str) -> Result<Self, String> {
+        if !REGEX_SIGNS.iter().any(|sign| text.contains(sign)) {
+            let text = text.trim_start_matches('/');
+            return Ok(Pattern::Prefix(text.split('*').map(str::to_owned).collect()));
+        }
+        // Linear in the text, whatever the expression; its size is bounded by the crate.
+        Regex::new(&format!("^(?:{text})"))
+            .map(Pattern::Regex)
+            .map_err(|error| format!("{text:?} is no regular expression: {error}"))
     }
 
     /// Whether `text` begins so.
     fn fits(&self, text: &str) -> bool {
-        self.rest(text).is_some()
+        match self {
+            Pattern::Prefix(parts) => after_prefix(parts, text).is_some(),
+            Pattern::Regex(regex) => regex.is_match(text),
+        }
     }
 
     /// Whether `text` is so from start to end.
     fn is(&self, text: &str) -> bool {
-        self.rest(text).is_some_and(|rest| {
-            rest.is_empty() || self.0.len() > 1 && self.0.last().is_some_and(String::is_empty)
-        })
+        match self {
+            Pattern::Prefix(parts) => after_prefix(parts, text).is_some_and(|rest| {
+                rest.is_empty() || parts.len() > 1 && parts.last().is_some_and(String::is_empty)
+            }),
+            Pattern::Regex(regex) => {
+                regex.find(text).is_some_and(|found| found.end() == text.len())
+            }
+        }
     }
+}
 
-    fn rest<'a>(&self, text: &'a str) -> Option<&'a str> {
-        let (first, others) = self.0.split_first()?;
-        // An entry that is empty would leave out everything.
-        if first.is_empty() && others.is_empty() {
-            return None;
-        }
-        let mut rest = text.trim_start_matches('/').strip_prefix(first.as_str())?;
-        for part in others {
-            let at = rest.find(part.as_str())?;
-            rest = rest.get(at + part.len()..)?;
-        }
-        Some(rest)
+fn after_prefix<'a>(parts: &[String], text: &'a str) -> Option<&'a str> {
+    let (first, others) = parts.split_first()?;
+    // An entry that is empty would leave out everything.
+    if first.is_empty() && others.is_empty() {
+        return None;
     }
+    let mut rest = text.trim_start_matches('/').strip_prefix(first.as_str())?;
+    for part in others {
+        let at = rest.find(part.as_str())?;
+        rest = rest.get(at + part.len()..)?;
+    }
+    Some(rest)
+}
+
+/// What is wrong with an entry of the ignore and sampling lists.
+///
+/// # Errors
+/// It looks like a regular expression, and is none.
+pub fn check_pattern(text: &str) -> Result<(), String> {
+    Pattern::new(text).map(drop)
 }
 
 #[cfg(test)]
@@ -199,6 +229,31 @@ mod tests {
         assert_eq!(web("h", "/a/7/x/y", 1).by(&rules), Verdict::Ignore);
         assert_eq!(web("h", "/health/deep", 1).by(&rules), Verdict::Keep);
         assert_eq!(web("h", "/a/health", 1).by(&rules), Verdict::Keep);
+    }
+
+    #[test]
+    fn ignores_by_regular_expression() {
+        let rules = rules(|config| {
+            config.ignore_endpoints =
+                vec![r"/(status|health)/\d+$".into(), "/admin/.*/edit".into(), "/v1.0/".into()];
+            config.ignore_jobs = vec!["^Sync[A-Z].*Job".into()];
+        });
+        assert_eq!(web("h", "/status/12", 1).by(&rules), Verdict::Ignore);
+        assert_eq!(web("h", "/status/12/more", 1).by(&rules), Verdict::Keep);
+        assert_eq!(web("h", "/not/status/12", 1).by(&rules), Verdict::Keep);
+        assert_eq!(web("h", "/admin/users/edit", 1).by(&rules), Verdict::Ignore);
+        assert_eq!(web("h", "/v1.0/x", 1).by(&rules), Verdict::Ignore);
+        assert_eq!(web("h", "/v1x0/x", 1).by(&rules), Verdict::Keep);
+        let job = |name| {
+            rules.judge(Candidate { is_job: true, name, path: "", trace_id: TraceId([1; 16]) })
+        };
+        assert_eq!(job("SyncUsersJob"), Verdict::Ignore);
+        assert_eq!(job("SyncUsersJobber"), Verdict::Keep);
+        assert!(check_pattern("/a(b").unwrap_err().contains("no regular expression"));
+        assert!(check_pattern("/a?b+c").is_ok());
+        // What blows up others' engines is linear here.
+        let pattern = Pattern::new("(a*)*b").unwrap();
+        assert!(!pattern.fits(&"a".repeat(10_000)));
     }
 
     #[test]

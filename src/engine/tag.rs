@@ -16,6 +16,8 @@ pub(crate) enum KnownTag {
     IgnoreTransaction,
     TransactionName,
     UserIp,
+    /// A header that says for whom a proxy asks.
+    ForwardedFor,
     QueueTimeNanos,
     QueueStart,
     JobQueueTimeNanos,
@@ -80,6 +82,12 @@ impl KnownTag {
                 || key.eq_ignore_ascii_case("x-request-start") =>
             {
                 K::QueueStart
+            }
+            _ if key.eq_ignore_ascii_case("x-forwarded-for")
+                || key.eq_ignore_ascii_case("client-ip")
+                || key.eq_ignore_ascii_case("remote-addr") =>
+            {
+                K::ForwardedFor
             }
             _ => K::Context,
         }

@@ -16,6 +16,12 @@ pub struct Metadata {
     pub agent_pid: u32,
     /// The application's language; `scoutcore` if neither this nor the application says.
     pub platform: Option<String>,
+    /// The machine's name.
+    pub hostname: String,
+    /// The application's revision, if it is known without the application.
+    pub git_sha: String,
+    /// The platform: `Heroku`, `Cloud Foundry`, `Server`.
+    pub paas: String,
     /// The deployment environment, for errors.
     pub environment: Option<String>,
 }

@@ -9,6 +9,7 @@ mod metadata;
 mod metric;
 mod numeric_histogram;
 mod render;
+mod server_load;
 mod span_trace;
 mod transaction;
 
@@ -16,3 +17,4 @@ pub use checkin::checkin;
 pub use errors::errors;
 pub use metadata::Metadata;
 pub use numeric_histogram::NumericHistogram;
+pub use server_load::server_load;

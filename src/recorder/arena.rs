@@ -32,10 +32,15 @@ struct FileHeader {
     magic: AtomicU64,
     version: AtomicU32,
     segment_bytes: AtomicU32,
-    /// The number of the last checkpoint that counts. Storing it is what commits one.
-    committed: AtomicU32,
-    /// Who owned it, for people.
+    /// The number of the last checkpoint that counts, and its complement in the upper half. Storing
+    /// it is what commits one; a flipped bit in it is noticed.
+    committed: AtomicU64,
+    /// Who owned it.
     process: AtomicU32,
+}
+
+fn with_complement(number: u32) -> u64 {
+    u64::from(!number) << 32 | u64::from(number)
 }
 
 impl Drop for SegmentFile {
@@ -55,7 +60,8 @@ pub enum Adopted {
     Nothing,
     /// It was written by another version of this library: it is left alone.
     OtherVersion(u32),
-    /// It is no segment file, whatever its name says: it is kept under another name.
+    /// It is no segment file, whatever its name says, or what counts in it cannot be told: it is kept
+    /// under another name.
     Unreadable,
 }
 
@@ -72,8 +78,7 @@ pub struct SegmentFile {
 impl SegmentFile {
     /// Makes a new file of an unused name.
     pub fn create(dir: Dir, name: String) -> io::Result<SegmentFile> {
-        let taken = || io::Error::from(io::ErrorKind::AlreadyExists);
-        let lock = dir.try_lock(&name)?.ok_or_else(taken)?;
+        let lock = lock_new(&dir, &name)?;
         let header = open(&lock)
             .and_then(|fd| memory::allocate(fd, 0, PAGE as u64))
             .and_then(|()| map_header(&lock))
@@ -84,6 +89,7 @@ impl SegmentFile {
         let header = file.header();
         header.version.store(VERSION, Ordering::Relaxed);
         header.segment_bytes.store(SEGMENT_BYTES as u32, Ordering::Relaxed);
+        header.committed.store(with_complement(0), Ordering::Relaxed);
         header.process.store(host::process_id(), Ordering::Relaxed);
         // Last: a file that is half made is none.
         header.magic.store(MAGIC, Ordering::Release);
@@ -111,7 +117,10 @@ impl SegmentFile {
             file.discard();
             return Ok(Adopted::Nothing);
         }
-        if magic != MAGIC {
+        let is_readable = |file: &SegmentFile| {
+            file.header().committed.load(Ordering::Relaxed) == with_complement(file.committed())
+        };
+        if magic != MAGIC || (version == VERSION && !is_readable(&file)) {
             file.set_aside();
             return Ok(Adopted::Unreadable);
         }
@@ -152,12 +161,12 @@ impl SegmentFile {
 
     /// The number of the last checkpoint that counts.
     pub fn committed(&self) -> u32 {
-        self.header().committed.load(Ordering::Acquire)
+        self.header().committed.load(Ordering::Acquire) as u32
     }
 
     /// From here on, checkpoint `number` counts, whatever happens to the process.
     pub fn commit(&self, number: u32) {
-        self.header().committed.store(number, Ordering::Release);
+        self.header().committed.store(with_complement(number), Ordering::Release);
     }
 
     /// Adds a chunk to the file and maps it.
@@ -221,6 +230,18 @@ impl SegmentFile {
 
 fn offset_of(chunk: usize) -> u64 {
     (PAGE + chunk * CHUNK_BYTES) as u64
+}
+
+/// Another process that looks for dead ones' files may find ours before we have it locked. It takes
+/// it for a dead one's, and removes it: then we make another.
+fn lock_new(dir: &Dir, name: &str) -> io::Result<Lock> {
+    for _ in 0..100 {
+        if let Some(lock) = dir.try_lock(name)? {
+            return Ok(lock);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
 }
 
 fn open(lock: &Lock) -> io::Result<BorrowedFd<'_>> {

@@ -88,7 +88,7 @@ impl Drainer {
 
     /// Whether so many segments wait for a checkpoint that threads may soon find none.
     pub fn is_pressed(&self, recorder: &Recorder) -> bool {
-        let many = (recorder.limit() / 4).max(1);
+        let many = (recorder.limit / 4).max(1);
         self.retained.len() >= many || (recorder.is_short() && !self.retained.is_empty())
     }
 

@@ -24,7 +24,7 @@ impl Names for RecoveredNames {
 pub struct Recovered {
     /// Records handed on.
     pub records: u64,
-    /// Segments that could be read in part only.
+    /// Segments that could be read in part only, or whose head cannot be believed.
     pub damaged: u64,
 }
 
@@ -35,23 +35,30 @@ impl SegmentFile {
         let segments = self.segments();
         let mut found = Recovered::default();
         let mut names = RecoveredNames::default();
-        let of = |purpose| segments.iter().filter(move |segment| segment.purpose() == purpose);
-        for segment in of(Purpose::Names) {
-            found.damaged += u64::from(!each_record(bytes(*segment, 0), |record, _| {
+        for segment in &segments {
+            // Whatever a segment says it is for: what it says may be what is damaged.
+            each_record(bytes(*segment, 0), |record, _| {
                 if let Record::Name(name) = record {
                     define(&mut names, name.id, name.text);
                 }
-            }));
+            });
         }
-        for segment in of(Purpose::Records).chain(of(Purpose::Carried)) {
-            if !segment.counts(committed) {
-                continue;
+        for segment in &segments {
+            let holds_names = segment.purpose() == Purpose::Names;
+            let (start, mut is_sound) = segment.found(committed);
+            if let Some(start) = start {
+                let mut is_in_place = true;
+                is_sound &= each_record(bytes(*segment, start), |record, _| {
+                    let is_name = matches!(record, Record::Name(_));
+                    is_in_place &= is_name == holds_names;
+                    if !is_name {
+                        found.records += 1;
+                        each(record, &names);
+                    }
+                });
+                is_sound &= is_in_place;
             }
-            let rest = bytes(*segment, segment.covered(committed));
-            found.damaged += u64::from(!each_record(rest, |record, _| {
-                found.records += 1;
-                each(record, &names);
-            }));
+            found.damaged += u64::from(!is_sound);
         }
         found
     }

@@ -102,6 +102,39 @@ impl Segment {
         }
     }
 
+    /// What its head says, found in a dead process's file whose last checkpoint is `committed`: from
+    /// where on it counts, if at all, and whether its process can have written such a head.
+    ///
+    /// Of a head that cannot be believed nothing counts that may have counted before.
+    pub(super) fn found(self, committed: u32) -> (Option<u32>, bool) {
+        let header = self.header();
+        let load = |field: &AtomicU32| field.load(Ordering::Acquire);
+        let (published, born) = (load(&header.published), load(&header.born));
+        let next = committed.saturating_add(1);
+        let believed = |covered: &AtomicU64| {
+            let covered = covered.load(Ordering::Acquire);
+            let (number, position) = ((covered >> 32) as u32, covered as u32);
+            number <= next && (position <= published || position == u32::MAX)
+        };
+        let is_free = header.state.load(Ordering::Acquire) & 3 == Phase::Free as u64;
+        let covers = header.covered.iter().all(believed);
+        let start = if is_free || born > committed {
+            None
+        } else if covers {
+            Some(self.covered(committed))
+        } else {
+            (committed == 0).then_some(0)
+        };
+        let purpose = load(&header.purpose);
+        let is_sound = covers
+            && published as usize <= CAPACITY
+            && !(is_free && published > 0)
+            && (born <= next || born == u32::MAX)
+            && (born == 0 || purpose == Purpose::Carried as u32)
+            && purpose <= Purpose::Carried as u32;
+        (start, is_sound)
+    }
+
     /// Empties it and gives it a new phase and purpose. For who has it to itself: the drain, or a
     /// taker.
     pub(super) fn reset(self, stamp: u64, phase: Phase, purpose: Purpose) {

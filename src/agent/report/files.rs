@@ -52,7 +52,11 @@ pub fn find(root: &Path) -> (Vec<PathBuf>, Vec<Problem>) {
 
 fn is_payload_name(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy());
-    name.is_some_and(|name| name.ends_with(".json") || name.ends_with(".json.gz"))
+    name.is_some_and(|name| {
+        let json = name.ends_with(".json") || name.ends_with(".json.gz");
+        // What an application says of itself has no figures to show.
+        json && !name.contains(".app_server_load.")
+    })
 }
 
 /// Reads one file: the payload, and the file's size.

@@ -1,7 +1,7 @@
 //! Errors, gauges, metadata, filters: what else gets into a minute.
 use super::support::*;
 use crate::engine::{EngineConfig, UriReporting};
-use crate::payload::{Metadata, checkin, errors};
+use crate::payload::{Metadata, checkin, errors, server_load};
 use serde_json::{Value, json};
 
 fn golden_error() -> Option<Value> {
@@ -230,4 +230,61 @@ fn a_traces_statements_say_which_tables_they_read_and_change() {
     let tags = &json["span_traces"][0]["spans"][1]["tags"];
     assert_eq!(tags["db.tables_read"], json!(["users", "public.orders"]));
     assert_eq!(tags["db.tables_written"], json!(["archive"]));
+}
+
+#[test]
+fn what_the_application_says_of_itself_is_completed_and_sent_once() {
+    let mut feed = feed();
+    let said = r#"{"language":"ruby","hostname":"","libraries":[["rack","3.0"]],"paas":null}"#;
+    feed.event("scout.metadata", said);
+    feed.span(&span(1, 1, 0, 0, 10 * MS, "Controller/a"));
+    let metadata = Metadata {
+        app_name: "Shop".into(),
+        hostname: "web-1".into(),
+        git_sha: "abc".into(),
+        paas: "Server".into(),
+        ..Metadata::default()
+    };
+    let mut period = feed.close();
+    let load: Value = serde_json::from_slice(&server_load(&period, &metadata).unwrap()).unwrap();
+    assert_eq!(load["libraries"], json!([["rack", "3.0"]]));
+    for (field, value) in [
+        ("language", "ruby"),
+        ("application_name", "Shop"),
+        ("hostname", "web-1"),
+        ("git_sha", "abc"),
+        ("paas", "Server"),
+    ] {
+        assert_eq!(load[field], value, "{field}");
+    }
+    assert!(load["server_time"].as_str().unwrap().starts_with("20"));
+    // The minutes after it know it too, but it is not said again.
+    period.minute.0 += 1;
+    period.until.0 += 1;
+    assert_eq!(server_load(&period, &metadata), None);
+}
+
+#[test]
+fn a_users_address_comes_from_the_headers_a_proxy_sets() {
+    let of = |headers: &[(&str, &str)], collect_remote_ip| {
+        let mut feed = Feed::new(EngineConfig { collect_remote_ip, ..EngineConfig::default() });
+        for (name, value) in headers {
+            feed.request_tag(1, name, *value);
+        }
+        feed.span(&span(1, 1, 0, 0, 10 * MS, "Controller/a"));
+        let period = feed.close();
+        let trace = &period.slow_requests.iter().next().unwrap().item;
+        assert!(trace.context.is_empty(), "{:?}", trace.context);
+        trace.user.iter().map(|(key, value)| format!("{key}={value:?}")).collect::<String>()
+    };
+    let forwarded = [("Remote-Addr", "10.0.0.1"), ("X-Forwarded-For", " 203.0.113.9, 10.1.1.1")];
+    assert_eq!(of(&forwarded, true), r#"ip=Str("203.0.113.9")"#);
+    assert_eq!(of(&forwarded, false), "");
+    assert_eq!(
+        of(&[("client-ip", "9.9.9.9,8.8.8.8"), ("REMOTE-ADDR", "1.1.1.1")], true),
+        r#"ip=Str("9.9.9.9")"#
+    );
+    assert_eq!(of(&[("Remote-Addr", "1.1.1.1")], true), r#"ip=Str("1.1.1.1")"#);
+    let own = [("user_ip", "7.7.7.7"), ("x-forwarded-for", "9.9.9.9")];
+    assert_eq!(of(&own, true), r#"ip=Str("7.7.7.7")"#);
 }
