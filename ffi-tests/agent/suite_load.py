@@ -213,7 +213,7 @@ def test_a_core_that_is_behind_slows_its_clients_and_loses_nothing():
     sending = threading.Thread(target=lambda: load.run_until(ended.is_set))
     sending.start()
     try:
-        fills = [fill(agent) for _ in range(3)]
+        fills = [fill(agent, sending.is_alive) for _ in range(3)]
     finally:
         ended.set()
         sending.join()
@@ -226,16 +226,16 @@ def test_a_core_that_is_behind_slows_its_clients_and_loses_nothing():
         load.requests, counters["requests_waited"], count)
 
 
-def fill(agent, seconds=60):
+def fill(agent, sending, seconds=60):
     """Holds the workers still until a request waits for room: how many looks at a full core."""
     before = agent.counters()["requests_waited"]
     until = time.monotonic() + seconds
-    while time.monotonic() < until:
+    while sending() and time.monotonic() < until:
         workers = wait_until(lambda: threads(agent.process.pid, "scout-worker"), "a worker")
         # A worker may stand still with a lock that the diagnosis needs: then it goes on, and
         # stands still again somewhere else.
         with frozen(workers), Client(agent.port, timeout=1) as client, contextlib.suppress(TimeoutError):
-            while time.monotonic() < until:
+            while sending() and time.monotonic() < until:
                 found = client.ask({"CoreAgentDiagnose": {}})["CoreAgentDiagnose"]
                 waited = found["counters"]["requests_waited"] - before
                 if waited > 0:

@@ -78,10 +78,15 @@ impl Journal {
             dir.files().is_ok_and(|files| files.iter().any(|(name, _)| *name == journal.name));
         if there {
             match dir.try_lock(&journal.name) {
-                Ok(Some(lock)) => journal.file = Mapped::whole(lock).ok().filter(is_ours),
+                Ok(Some(lock)) => journal.file = Mapped::whole(lock).ok(),
                 // Another agent's, which lives.
                 Ok(None) | Err(_) => return journal,
             }
+        }
+        if journal.file.as_ref().is_some_and(|file| !is_ours(file)) {
+            journal.file = None;
+            // Kept to be looked at.
+            let _ = dir.rename(&journal.name, &format!("{}.damaged", journal.name));
         }
         journal.dir = Some(dir);
         journal.find_end();
@@ -209,9 +214,16 @@ impl Journal {
         }
         let dir = self.dir.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let taken = || io::Error::from(io::ErrorKind::AlreadyExists);
-        // Held until the name is the new file's: nobody else's journal may be replaced.
+        // Held until the name is the new file's: nobody else's journal may be replaced, nor one
+        // that another agent has left behind since we looked.
         let _name = match &self.file {
-            None => Some(dir.try_lock(&self.name)?.ok_or_else(taken)?),
+            None => {
+                let name = dir.try_lock(&self.name)?.ok_or_else(taken)?;
+                if name.size()? > 0 {
+                    return Err(taken());
+                }
+                Some(name)
+            }
             Some(_) => None,
         };
         let temporary = format!(".{}.{}", self.name, crate::sys::host::process_id());
@@ -438,5 +450,10 @@ mod tests {
         assert_eq!(keep(&mut second, Kind::Open, 1, b""), Err(NotKept));
         assert_eq!(keep(&mut place.open(), Kind::Open, 1, b""), Err(NotKept));
         assert_eq!(shown(&first).len(), 1);
+        // Left behind in the meantime: still not ours to replace.
+        let mut third = Journal { dir: place.1.duplicate().ok(), ..Journal::open(None, "shop") };
+        drop(first);
+        assert_eq!(keep(&mut third, Kind::Open, 1, b""), Err(NotKept));
+        assert_eq!(shown(&place.open()).len(), 1);
     }
 }

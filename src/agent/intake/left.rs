@@ -115,3 +115,73 @@ pub(super) fn note_record(left: &mut [Left], record: &Record<'_>) {
         so_far.root |= found.root;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::intake::edit::What;
+    use crate::model::{SpanId, UnixNanos};
+    use crate::record::{Span, Text};
+    use crate::sys::dir::{Dir, Trust};
+
+    fn keep(journal: &mut Journal, name: &str, opened: u64) -> u64 {
+        let number = journal.number();
+        journal.keep(Kind::Open, number, |out| write_open(out, UnixNanos(opened), name)).unwrap();
+        let what = What::StartSpan { span: "s".into(), parent: "".into(), operation: "x".into() };
+        let edit = Edit { time: UnixNanos(opened + 5), what };
+        journal.keep(Kind::Edit, number, |out| edit.encode(out)).unwrap();
+        number
+    }
+
+    fn span(trace: u8, parent: u64) -> Span<'static> {
+        Span {
+            trace_id: TraceId([trace; 16]),
+            span_id: SpanId(9),
+            parent_id: SpanId(parent),
+            start: UnixNanos(0),
+            end: UnixNanos(1),
+            operation: Text::Bytes(b"x"),
+        }
+    }
+
+    fn note(left: &mut [Left], span: &Span<'_>) {
+        let mut bytes = [0; 256];
+        crate::record::Encoder::new(&mut bytes).span(span, std::iter::empty()).unwrap();
+        note_record(left, &crate::record::decode(&bytes).unwrap().0.unwrap());
+    }
+
+    #[test]
+    fn open_ones_and_those_half_handed_on() {
+        let path = std::env::temp_dir().join(format!("scout-left-{}", std::process::id()));
+        let dir = Dir::create(&path, Trust::Given).unwrap();
+        let mut journal = Journal::open(Some(&dir), "shop");
+        let numbers: Vec<u64> =
+            ["a", "b", "c", "d"].iter().map(|name| keep(&mut journal, name, 7)).collect();
+        for (number, at) in [(numbers[1], Some(UnixNanos(99))), (numbers[2], None)] {
+            let trace = TraceId([number as u8; 16]);
+            journal.keep(Kind::Finished, number, |out| write_finished(out, trace, at)).unwrap();
+        }
+        journal.done(numbers[3]);
+        drop(journal);
+        let journal = Journal::open(Some(&dir), "shop");
+        let (open, mut left) = read(&journal, Ids::of([1, 2], "k", "n"));
+        let names = |drafts: &[Draft]| -> Vec<String> {
+            drafts.iter().map(|draft| draft.request_id.clone()).collect()
+        };
+        assert_eq!(names(&open), ["a"]);
+        assert_eq!(
+            (open[0].opened, open[0].latest, open[0].spans.len()),
+            (UnixNanos(7), UnixNanos(12), 1)
+        );
+        let ends: Vec<_> =
+            left.iter().map(|left| (left.draft.request_id.as_str(), left.at)).collect();
+        assert_eq!(ends, [("b", Some(UnixNanos(99))), ("c", None)]);
+        note(&mut left, &span(numbers[1] as u8, 3));
+        note(&mut left, &span(numbers[2] as u8, 3));
+        note(&mut left, &span(numbers[2] as u8, 0));
+        note(&mut left, &span(200, 0));
+        assert_eq!(left[0].progress, Some(Progress { tags: 0, spans: 1, root: false }));
+        assert!(!left[0].is_handed_on() && left[1].is_handed_on());
+        std::fs::remove_dir_all(path).unwrap();
+    }
+}
