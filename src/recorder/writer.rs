@@ -1,4 +1,4 @@
-use super::process::{Process, Recorder};
+use super::process::{Process, Recorder, is_dozing, rouse};
 use super::thread::{Writer, existing, mine};
 use crate::model::{SpanId, TraceId};
 use crate::record::{EncodeError, Encoder, Fit};
@@ -34,7 +34,7 @@ pub fn record<E>(
         return Err(reentrant(slot));
     };
     let process = entered.process();
-    if !live(process, slot, stamp) {
+    if !live(process, slot, stamp) && !rouse(process, slot, stamp) {
         return Err(Refusal::NotLive);
     }
     let Some(writer) = entered.writer(slot) else { return Err(Refusal::NotLive) };
@@ -123,7 +123,8 @@ fn reentrant(slot: usize) -> Refusal {
 /// Whether the recorder with `stamp` is live in `slot`, in this process.
 #[inline]
 pub fn is_live(slot: usize, stamp: u64) -> bool {
-    live(mine().process, slot, stamp)
+    let process = mine().process;
+    live(process, slot, stamp) || is_dozing(process, slot, stamp)
 }
 
 #[inline(always)]
