@@ -49,19 +49,26 @@ test: ## Everything that must hold; installs what it lacks, where it may
 	$(MAKE) build
 	python3 ffi-tests/packaging.py
 	python3 ffi-tests/run.py
+	python3 ffi-tests/faults/run.py 12
 	python3 ffi-tests/agent/run.py
 	examples/demo/run --check
 
 KILLS ?= 10000
+FORKS ?= 10000
 SECONDS ?= 1200
 
-soak: build ## Kills recording processes KILLS times; loads the agent for SECONDS
+soak: build ## Kills KILLS recording processes, forks FORKS times, makes every call fail; loads the agent for SECONDS
 	python3 ffi-tests/kill/run.py $(KILLS)
+	FORKS=$(FORKS) python3 ffi-tests/run.py --only c --match c/forks
+	python3 ffi-tests/faults/run.py 1
 	SOAK=$(SECONDS) python3 ffi-tests/agent/run.py --only load
 
-fuzz: ## Fuzzes the SQL engine for SECONDS (needs cargo-fuzz)
+FUZZ ?= sql record options spool protocol
+
+fuzz: ## Fuzzes each of the targets FUZZ for SECONDS (needs cargo-fuzz)
 	python3 fuzz/seeds.py
-	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run sql -- -max_total_time=$(SECONDS)
+	cd fuzz && for target in $(FUZZ); do \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=$(SECONDS) || exit 1; done
 
 core-agent-dist: build ## Lays out the executable in DIR as agents that launch it expect it
 	examples/core-agent/dist $(DIR)

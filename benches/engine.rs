@@ -198,7 +198,23 @@ fn ours<'a>(section: &'a str, row: &'a str, unit: &'a str) -> Row<'a> {
     Row { section, row, ours: true, unit, note: "" }
 }
 
+/// For instruction counters: one workload, so many passes, and nothing else. The difference of two runs is the passes'
+/// own: `valgrind --tool=callgrind <bench> --count 11`, less that of `--count 1`.
+fn count(passes: usize) {
+    let work = Workload::new(1000, 20, 4, Naming::Interned);
+    let config = EngineConfig { max_recent_requests: 100, ..EngineConfig::default() };
+    let mut engine = Engine::new(config, [5, 6], UnixNanos(T0));
+    for _ in 0..passes {
+        work.run(&mut engine, UnixNanos(T0 + 30_000_000_000));
+    }
+    println!("{} spans", engine.stats().spans);
+}
+
 fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == "--count") {
+        return count(arguments.get(at + 1).map_or(1, |passes| passes.parse().unwrap()));
+    }
     let requests = 4000;
     let spans = (requests * SPANS) as f64;
     println!(

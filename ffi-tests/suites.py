@@ -85,7 +85,12 @@ def c(report):
         return None
     harness = _built("c", "harness")
     for test in _lines([harness, "--list"], report):
-        report.test("c/" + test, [harness, test])
+        report.test("c/" + test, [harness, test], timeout=3600 if "FORKS" in os.environ else 60)
+    if shutil.which("strace"):
+        slow = ["strace", "-f", "-qq", "-o", os.devnull, "-e", "inject=fallocate:delay_enter=200000"]
+        report.test("c/burst-on-a-slow-disk", [*slow, harness, "burst"])
+    else:
+        report.missing("c/burst-on-a-slow-disk", "strace")
     report.test("c/unload", [_built("c", "unload"), report.library])
     folder = report.folder("c/example")
     report.test("c/example", [_built("c", "app")], folder=folder, expect=EXAMPLE)
@@ -201,10 +206,22 @@ def servers(report):
     return None
 
 
+def processes(report):
+    """Processes that share a spool, that die, and whose machine has no room for them."""
+    program = _built("processes", "memory")
+    build = [*CC, _here("processes", "memory.c"), "-o", program, "-ldl"]
+    if not report.build("processes/memory", build):
+        return
+    contract = [sys.executable, _here("processes", "contract.py")]
+    for test in _lines([*contract, "--list"], report):
+        report.test("processes/" + test, [*contract, test], timeout=240, MEMORY_PROGRAM=program)
+
+
 def kill(report):
     """Processes killed at random points; the long run is `make soak`."""
-    report.test("kill/random-points", [sys.executable, _here("kill", "run.py"), "80"])
+    report.test("kill/random-points", [sys.executable, _here("kill", "run.py"), "300"], timeout=300)
 
 
 ALL = {"c": c, "python": python, "ruby": ruby, "elixir": elixir, "scenario": same_payload,
-       "delivery": delivery, "servers": servers, "kill": kill}  # fmt: skip
+       "delivery": delivery, "servers": servers,
+       "processes": processes, "kill": kill}  # fmt: skip

@@ -176,6 +176,12 @@ pub const KEYS: &[Key] = &[
     ),
     key("uri_filtered_params", Kind::List, "", "Names of further sensitive parameters."),
     key(
+        "errors_filtered_params",
+        Kind::List,
+        "",
+        "The same list under the name that the Ruby and PHP agents have for it; both lists count everywhere.",
+    ),
+    key(
         "record_queue_time",
         Kind::Bool,
         "true",
@@ -183,7 +189,12 @@ pub const KEYS: &[Key] = &[
     ),
     key("collect_remote_ip", Kind::Bool, "true", "Whether users' addresses are kept."),
     key("timeline_traces", Kind::Bool, "true", "Whether slow requests carry their spans."),
-    key("errors_ignored_exceptions", Kind::List, "", "Classes of exceptions not to report."),
+    key(
+        "errors_ignored_exceptions",
+        Kind::List,
+        "ActiveRecord::RecordNotFound,ActionController::RoutingError",
+        "Classes of exceptions not to report: their very names.",
+    ),
     key(
         "sql_dialect",
         Kind::OneOf(&["generic", "postgres", "mysql", "sqlite", "mssql", "oracle", "cassandra"]),

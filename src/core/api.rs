@@ -7,8 +7,11 @@ use super::setup::Setup;
 use super::{Done, Failure, recovery, stats as inspection, worker};
 use crate::config::Environment;
 use crate::model::{NameId, SpanId, TraceId, UnixNanos};
-use crate::record::{Batch, EncodeError, Encoder, Fit, MAX_RECORD, Record, Span, Tag, Text};
-use crate::recorder::{self, InternError, Recorder, Refusal, clock};
+use crate::record::{
+    Batch, EncodeError, Encoder, Fit, MAX_RECORD, Plain, Record, Span, Tag, Text, plain_span,
+};
+pub use crate::recorder::Room;
+use crate::recorder::{self, InternError, NewIds, Recorder, Refusal, clock};
 use crate::spool::Safety;
 use crate::sql::{self, Dialect, Scratch};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -88,16 +91,27 @@ pub struct Begun {
     pub start: UnixNanos,
 }
 
+/// Ids for a span that begins, when all is as it nearly always is; inlined into the caller.
+#[inline(always)]
+pub fn try_ids(handle: Handle) -> Option<NewIds> {
+    recorder::try_ids(slot_of(handle), stamp_of(handle))
+}
+
+/// A span that begins now, with ids from [`try_ids`].
+#[inline(always)]
+pub fn begun(ids: NewIds, parent: Option<(TraceId, SpanId)>) -> Option<Begun> {
+    if parent.is_some_and(|(trace, span)| trace.is_none() || span.is_none()) {
+        return None;
+    }
+    let trace_id = parent.map_or_else(|| ids.trace(), |(trace, _)| trace);
+    let parent_id = parent.map_or(SpanId::NONE, |(_, span)| span);
+    Some(Begun { trace_id, span_id: ids.span(), parent_id, start: clock::now() })
+}
+
 /// Begins a span, in a request or as the root of a new one.
-#[inline]
 pub fn begin(handle: Handle, parent: Option<(TraceId, SpanId)>) -> Result<Begun, Failure> {
     check_live(handle)?;
-    if parent.is_some_and(|(trace, span)| trace.is_none() || span.is_none()) {
-        return Err(Failure::Invalid("the parent's ids must not be zero"));
-    }
-    let (trace_id, span_id) = recorder::begin_ids(parent.map(|(trace, _)| trace));
-    let parent_id = parent.map_or(SpanId::NONE, |(_, span)| span);
-    Ok(Begun { trace_id, span_id, parent_id, start: clock::now() })
+    begun(recorder::ids(), parent).ok_or(Failure::Invalid("the parent's ids must not be zero"))
 }
 
 /// Records one record of any kind: `encode` writes it.
@@ -152,8 +166,49 @@ fn refused(refusal: Refusal) -> Failure {
     }
 }
 
+/// A thread inside a recording call; see [`recorder::enter`].
+pub struct Entered(recorder::Entered);
+
+/// Begins a recording call, when all is as it nearly always is; inlined into the caller.
+#[inline(always)]
+pub fn enter() -> Option<Entered> {
+    recorder::enter().map(Entered)
+}
+
+impl Entered {
+    /// Where this thread records into a core.
+    #[inline(always)]
+    pub fn room(&mut self, handle: Handle) -> Option<Room<'_>> {
+        self.0.room(slot_of(handle), stamp_of(handle))
+    }
+}
+
+/// As [`record_span`], when all is as it nearly always is; inlined into the caller. `None`: nothing
+/// was recorded or counted, and [`record_span`] knows why.
+#[inline(always)]
+pub fn record_plain_span<'a>(
+    mut room: Room<'_>,
+    span: &Span<'a>,
+    tags: impl ExactSizeIterator<Item = Option<Tag<'a>>>,
+) -> Option<()> {
+    if span.trace_id.is_none() || span.span_id.is_none() {
+        return None;
+    }
+    let plain = plain_span(room.bytes(), span, tags)?;
+    room.publish(plain)
+}
+
+/// As [`record`] of a record that is encoded already and valid, when all is as it nearly always is.
+#[inline(always)]
+fn record_plain_bytes(handle: Handle, record: &[u8]) -> Option<()> {
+    let mut entered = enter()?;
+    let mut room = entered.room(handle)?;
+    room.bytes().get_mut(..record.len())?.copy_from_slice(record);
+    // Its names were checked with the rest of it.
+    room.publish(Plain { len: record.len() as u32, max_name: NameId(0) })
+}
+
 /// Records a span.
-#[inline]
 pub fn record_span<'a>(
     handle: Handle,
     span: &Span<'a>,
@@ -171,7 +226,9 @@ pub fn record_batch(handle: Handle, bytes: &[u8], accepted: &mut usize) -> Resul
     let core = registry::find(handle)?;
     let mut batch = Batch::new(bytes);
     while let Some(bytes) = batch.next(core.recorder.names.highest())? {
-        if let Err(failure) = record(handle, NameId(0), |out| out.verbatim(bytes)) {
+        if record_plain_bytes(handle, bytes).is_none()
+            && let Err(failure) = record(handle, NameId(0), |out| out.verbatim(bytes))
+        {
             if failure == Failure::Dropped {
                 count_dropped(core, batch);
             }

@@ -1,54 +1,42 @@
 use super::board::Left;
+use super::dispatch::{Answered, Dispatch, Due, Report, SERVER_LOAD, Step};
 use super::instance::Core;
 use super::log::Level;
-use crate::delivery::{Outcome, Payload, Retry, Transport};
+use crate::delivery::{Outcome, Payload, Transport};
 use crate::engine::Period;
-use crate::model::{Minute, UnixNanos};
+use crate::model::UnixNanos;
 use crate::payload::{self, Metadata};
 use crate::recorder::clock;
-use crate::spool::{Body, Claim, Parcel};
+use crate::spool::{Body, Claim, Parcel, Safety, Spool};
 use crate::sys::clock::monotonic_ns;
-use serde::Serialize;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 /// After a minute's end, how long its stragglers are waited for: other processes write it out
 /// within a second or so.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
-/// The kind of payload in which an application describes itself.
-const SERVER_LOAD: &str = "app_server_load";
 /// The shortest time that an attempt is given.
 const SHORTEST: Duration = Duration::from_millis(50);
 
 /// Packs what is in the spool and sends it. One thread at a time; blocks as long as a send does.
 pub(super) struct Courier {
     transport: Box<dyn Transport>,
-    retry: Retry,
+    dispatch: Dispatch,
     timeout: Duration,
-    pub(super) report: Report,
-}
-
-/// What became of deliveries, for stats and diagnosis.
-#[derive(Clone, Debug, Default, Serialize)]
-pub(super) struct Report {
-    pub(super) payloads_delivered: u64,
-    pub(super) payloads_rejected: u64,
-    pub(super) delivery_attempts_failed: u64,
-    pub(super) spans_delivered: u64,
-    pub(super) spans_rejected: u64,
-    pub(super) failures_in_a_row: u32,
-    pub(super) last_delivery: Option<String>,
-    pub(super) last_failure: Option<String>,
 }
 
 impl Courier {
     pub(super) fn new(transport: Box<dyn Transport>, timeout: Duration) -> Courier {
-        Courier { transport, retry: Retry::default(), timeout, report: Report::default() }
+        Courier { transport, dispatch: Dispatch::default(), timeout }
     }
 
     /// How long until the receiver may be tried again.
     pub(super) fn backoff(&self) -> Duration {
-        self.retry.wait(monotonic_ns())
+        self.dispatch.backoff(monotonic_ns())
+    }
+
+    pub(super) fn report(&self) -> &Report {
+        &self.dispatch.report
     }
 
     /// Delivers the minutes that are over, or all of them if `everything`; no attempt begins after
@@ -56,116 +44,127 @@ impl Courier {
     pub(super) fn round(&mut self, core: &Core, everything: bool, deadline: Instant) -> Left {
         let Some(claim) = claim(core, everything, deadline) else {
             // Another process merges and delivers what we put in, as far as it is on disk.
-            let spool = core.spool.lock().unwrap_or_else(PoisonError::into_inner);
-            return Left::Waiting(spool.safety());
+            return Left::Waiting(lock(core).safety());
         };
-        let end = if everything {
-            Minute(u64::MAX)
+        let due = if everything {
+            Due::Everything
         } else {
-            UnixNanos(clock::now().0.saturating_sub(GRACE.as_nanos() as u64)).minute()
+            let now = UnixNanos(clock::now().0.saturating_sub(GRACE.as_nanos() as u64));
+            Due::Before(now.minute())
         };
-        self.pack(core, &claim, end);
-        self.send_all(core, &claim, deadline)
-    }
-
-    fn pack(&mut self, core: &Core, claim: &Claim, end: Minute) {
-        let mut spool = core.spool.lock().unwrap_or_else(PoisonError::into_inner);
-        for minute in spool.minutes(claim, end) {
-            spool.pack(claim, minute, core.new_id(), |period, id| render(core, period, id));
+        self.dispatch.begin();
+        match self.deliver(core, &claim, due, deadline) {
+            Ok(left) => left,
+            Err(error) => {
+                core.log.add(Level::Error, || format!("spool: {error}"));
+                Left::Waiting(lock(core).safety())
+            }
         }
     }
 
-    fn send_all(&mut self, core: &Core, claim: &Claim, deadline: Instant) -> Left {
-        let mut left = Left::Nothing;
+    fn deliver(
+        &mut self,
+        core: &Core,
+        claim: &Claim,
+        due: Due,
+        deadline: Instant,
+    ) -> std::io::Result<Left> {
+        // The lock is let go between the steps: the worker may want to put something in.
+        while lock(core).make_room(claim)? {}
         loop {
-            let parcel = {
-                let mut spool = core.spool.lock().unwrap_or_else(PoisonError::into_inner);
-                spool.next_parcel(claim)
-            };
-            let Some(mut parcel) = parcel else { return left };
-            let verdict = self.send(core, &mut parcel, deadline);
-            let mut spool = core.spool.lock().unwrap_or_else(PoisonError::into_inner);
-            match verdict {
-                Verdict::Delivered => {
-                    spool.delivered(claim, &parcel);
-                    self.report.spans_delivered += parcel.spans;
+            let may_send = Instant::now() < deadline;
+            let step = self.dispatch.next(&mut lock(core), claim, due, may_send, monotonic_ns());
+            match step {
+                Step::Done(left) => return Ok(left),
+                Step::Pack(minute) => {
+                    let id = core.new_id();
+                    let render = |period: &Period, id: &str| render(core, period, id);
+                    if !lock(core).pack(claim, minute, id, render)? {
+                        self.dispatch.pass_over(minute);
+                    }
                 }
-                Verdict::Later => {
-                    return Left::Waiting(spool.put_back(claim, parcel));
-                }
-                Verdict::Rejected => {
-                    let aside = spool.set_aside(claim, &parcel);
-                    self.report.spans_rejected += parcel.spans;
-                    core.log.add(Level::Error, || {
-                        format!("a payload was refused, and set aside as {aside:?}")
-                    });
-                    left = Left::Rejected;
+                Step::Send(parcel) => {
+                    if let Some(safety) = self.send(core, claim, parcel, deadline) {
+                        return Ok(Left::Waiting(safety));
+                    }
                 }
             }
         }
     }
 
-    /// Sends a parcel's payloads; those that are through are taken out of it.
-    fn send(&mut self, core: &Core, parcel: &mut Parcel, deadline: Instant) -> Verdict {
-        while let Some(body) = parcel.bodies.first() {
+    /// Sends a parcel's payloads; those that are through are taken out of it. Where it is, if it
+    /// has to wait.
+    fn send(
+        &mut self,
+        core: &Core,
+        claim: &Claim,
+        mut parcel: Parcel,
+        deadline: Instant,
+    ) -> Option<Safety> {
+        loop {
             let now = Instant::now();
-            if !self.retry.is_due(monotonic_ns()) || now >= deadline {
-                return Verdict::Later;
+            if now >= deadline || !self.dispatch.is_due(monotonic_ns()) {
+                return Some(lock(core).put_back(claim, parcel));
             }
             let timeout = self.timeout.min(deadline - now).max(SHORTEST);
-            let payload = Payload {
-                kind: &body.kind,
-                id: &parcel.id,
-                minute: parcel.minute,
-                entries: body.entries,
-                json: &body.json,
-            };
-            core.test_panic("deliver");
-            match self.transport.send(&payload, timeout) {
-                Outcome::Delivered => {
-                    self.retry.succeeded();
-                    self.report.failures_in_a_row = 0;
-                    self.report.payloads_delivered += 1;
-                    self.report.last_delivery = Some(clock::now().iso8601(false).to_string());
-                    parcel.bodies.remove(0);
-                }
-                Outcome::Retry { after, why } => {
-                    self.retry.failed(monotonic_ns(), after, core.random());
-                    self.report.delivery_attempts_failed += 1;
-                    self.report.failures_in_a_row = self.retry.failures();
+            let outcome = self.attempt(core, &parcel, timeout);
+            let mut spool = lock(core);
+            let (now, random) = (monotonic_ns(), core.random());
+            match self.dispatch.answered(&mut spool, claim, parcel, outcome, now, random) {
+                Answered::More(rest) => parcel = rest,
+                Answered::Next => return None,
+                Answered::Later(safety) => {
                     core.log.add(Level::Warn, || {
-                        let wait = self.retry.wait(monotonic_ns()).as_secs_f64();
+                        let wait = self.dispatch.backoff(now).as_secs_f64();
+                        let why = self.dispatch.report.last_failure.as_deref().unwrap_or("");
                         format!("delivery failed, next attempt in {wait:.1} s: {why}")
                     });
-                    self.report.last_failure = Some(why);
-                    return Verdict::Later;
+                    return Some(safety);
                 }
-                Outcome::Rejected { why } => {
-                    self.report.payloads_rejected += 1;
-                    core.log.add(Level::Error, || format!("delivery refused: {why}"));
-                    self.report.last_failure = Some(why);
-                    if body.kind == SERVER_LOAD {
-                        parcel.bodies.remove(0);
-                        continue;
-                    }
-                    return Verdict::Rejected;
+                Answered::SetAside(aside) => {
+                    core.log.add(Level::Error, || match aside {
+                        Some(name) => format!("a payload was refused, and set aside as {name}"),
+                        None => "a payload was refused, and is gone".into(),
+                    });
+                    return None;
                 }
             }
         }
-        Verdict::Delivered
+    }
+
+    fn attempt(&mut self, core: &Core, parcel: &Parcel, timeout: Duration) -> Outcome {
+        let Some(body) = parcel.bodies.first() else { return Outcome::Delivered };
+        let payload = Payload {
+            kind: &body.kind,
+            id: &parcel.id,
+            minute: parcel.minute,
+            entries: body.entries,
+            json: &body.json,
+        };
+        core.test_panic("deliver");
+        let outcome = self.transport.send(&payload, timeout);
+        match &outcome {
+            Outcome::Delivered => {
+                let now = clock::now().iso8601(false).to_string();
+                self.dispatch.report.last_delivery = Some(now);
+            }
+            Outcome::Retry { .. } => {}
+            Outcome::Rejected { why } => {
+                core.log.add(Level::Error, || format!("delivery refused: {why}"));
+            }
+        }
+        outcome
     }
 }
 
-enum Verdict {
-    Delivered,
-    Later,
-    Rejected,
+fn lock(core: &Core) -> std::sync::MutexGuard<'_, Spool<Period>> {
+    core.spool.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The right to deliver; a flush waits for it a while, a regular round does not.
 fn claim(core: &Core, wait: bool, deadline: Instant) -> Option<Claim> {
     loop {
-        let claimed = core.spool.lock().unwrap_or_else(PoisonError::into_inner).claim();
+        let claimed = lock(core).claim();
         match claimed {
             Ok(Some(claim)) => return Some(claim),
             Ok(None) if wait && Instant::now() < deadline => {

@@ -1,5 +1,6 @@
 use super::board::Board;
-use super::courier::{Courier, Report};
+use super::courier::Courier;
+use super::dispatch::Report;
 use super::log::{Level, Log};
 use super::pipeline::Pipeline;
 use super::setup::Setup;

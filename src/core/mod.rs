@@ -9,6 +9,7 @@
 mod api;
 mod board;
 mod courier;
+mod dispatch;
 mod failure;
 mod instance;
 mod log;

@@ -109,6 +109,10 @@ impl Item for Period {
         self.minute
     }
 
+    fn last_minute(&self) -> Minute {
+        self.until
+    }
+
     fn spans(&self) -> u64 {
         Period::spans(self)
     }

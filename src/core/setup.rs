@@ -186,7 +186,10 @@ impl Setup {
                 "full_path" => UriReporting::FullPath,
                 _ => UriReporting::FilteredParams,
             },
-            filtered_params: settings.list("uri_filtered_params"),
+            filtered_params: ["uri_filtered_params", "errors_filtered_params"]
+                .into_iter()
+                .flat_map(|name| settings.list(name))
+                .collect(),
             record_queue_time: settings.flag("record_queue_time"),
             collect_remote_ip: settings.flag("collect_remote_ip"),
             timeline_traces: settings.flag("timeline_traces"),
@@ -217,4 +220,24 @@ fn read_small(path: &str) -> Result<Vec<u8>, Failure> {
         return Err(fail("over 4 MiB".into()));
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is not configured is as the engine has it by itself.
+    #[test]
+    fn defaults_are_the_engines_own() {
+        let setup = Setup::read("", Environment::of(&[])).unwrap();
+        let found = EngineConfig { hostname: None, ..setup.engine_config() };
+        assert_eq!(format!("{found:#?}"), format!("{:#?}", EngineConfig::default()));
+    }
+
+    #[test]
+    fn both_names_of_the_filtered_parameters_count() {
+        let options = r#"{"uri_filtered_params":["a"],"errors_filtered_params":["b"]}"#;
+        let setup = Setup::read(options, Environment::of(&[])).unwrap();
+        assert_eq!(setup.engine_config().filtered_params, ["a", "b"]);
+    }
 }

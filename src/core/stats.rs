@@ -52,6 +52,8 @@ fn counters(core: &Core) -> Map<String, Value> {
         let counters = spool.counters();
         add("spool_spans_given_up", counters.spans_given_up.into());
         add("spool_files_damaged", counters.files_damaged.into());
+        add("spool_spans_damaged", counters.spans_damaged.into());
+        add("spool_files_merged", counters.files_merged.into());
         add("spool_write_errors", counters.write_errors.into());
         add("spool_bytes_on_disk", counters.bytes_on_disk.into());
         add("spool_files_on_disk", counters.files_on_disk.into());

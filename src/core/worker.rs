@@ -229,7 +229,7 @@ pub(super) fn courier_round(core: &Core, everything: bool, deadline: Instant) ->
     let Some(courier) = guard.as_mut() else { return Left::Waiting(Safety::Disk) };
     let left = courier.round(core, everything, deadline);
     let mut snapshot = core.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
-    snapshot.courier = courier.report.clone();
+    snapshot.courier = courier.report().clone();
     left
 }
 

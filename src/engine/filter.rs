@@ -2,7 +2,7 @@
 pub(crate) const FILTERED: &str = "[FILTERED]";
 
 /// Names whose values are never shown, in lower case.
-const SENSITIVE: [&str; 24] = [
+const SENSITIVE: [&str; 26] = [
     "access",
     "access_token",
     "api_key",
@@ -21,7 +21,9 @@ const SENSITIVE: [&str; 24] = [
     "password",
     "private",
     "protected",
+    "s3-key",
     "salt",
+    "scout_key",
     "secret",
     "secret_key",
     "ssn",
@@ -74,8 +76,9 @@ mod tests {
 
     #[test]
     fn hides_by_name_in_any_case_and_at_any_depth() {
-        let filter = Filter::new(&["S3-Key".to_owned()]);
-        for name in ["password", "PASSWORD", "s3-key", "user[password]", "card[number]"] {
+        let filter = Filter::new(&["Own-Key".to_owned()]);
+        for name in ["password", "PASSWORD", "S3-Key", "own-key", "user[password]", "card[number]"]
+        {
             assert!(filter.hides(name), "{name}");
         }
         for name in ["passwords", "user", "monkey", "number"] {

@@ -20,6 +20,7 @@ pub(crate) struct LiveMinute {
     pub endpoints: Vec<Endpoint>,
     /// Index into `endpoints` plus one, by operation.
     by_op: Vec<u32>,
+    by_name: HashMap<Box<str>, u32, KeyedHash>,
     /// Distinct layers over all endpoints.
     n_layers: usize,
     pub calls: Vec<CallGroup>,
@@ -104,6 +105,7 @@ impl LiveMinute {
             counts: PeriodCounts::default(),
             endpoints: Vec::new(),
             by_op: Vec::new(),
+            by_name: HashMap::with_hasher(hash),
             n_layers: 0,
             calls: Vec::new(),
             statement_bytes: 0,
@@ -157,15 +159,18 @@ impl LiveMinute {
 
     #[cold]
     fn new_endpoint(&mut self, op: OpId, operations: &Operations, stats: &mut EngineStats) -> u32 {
-        let known = |name: &str| self.endpoints.iter().position(|held| *held.name == *name);
         let mut name = operations.text(op);
+        let mut found = self.by_name.get(name).copied();
         let other;
-        if known(name).is_none() && self.endpoints.len() >= self.limits.endpoints {
+        if found.is_none() && self.endpoints.len() >= self.limits.endpoints {
             stats.endpoints_overflowed += 1;
             other = format!("{}/{OTHER}", split(name).0);
             name = &other;
+            found = self.by_name.get(name).copied();
         }
-        let at = known(name).unwrap_or_else(|| {
+        let at = found.unwrap_or_else(|| {
+            let at = self.endpoints.len() as u32;
+            self.by_name.insert(name.into(), at);
             self.endpoints.push(Endpoint {
                 name: name.into(),
                 own: CallStats::default(),
@@ -175,8 +180,8 @@ impl LiveMinute {
                 queue_time: CallStats::default(),
                 histogram: LiveHistogram::default(),
             });
-            self.endpoints.len() - 1
-        }) as u32;
+            at
+        });
         let place = op.0 as usize;
         if self.by_op.len() <= place {
             self.by_op.resize((place + 1).next_power_of_two(), 0);

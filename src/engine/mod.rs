@@ -200,9 +200,11 @@ impl Engine {
         self.take(|_| true)
     }
 
-    /// Whether a minute is over.
+    /// Whether a minute is over; or so far ahead that the clock was set back since, and it would
+    /// not be over for long.
     pub fn has_closed(&self, now: UnixNanos) -> bool {
-        self.minutes.iter().any(|live| live.minute < now.minute())
+        let (now, ahead) = (now.minute(), Minute(now.minute().0.saturating_add(1)));
+        self.minutes.iter().any(|live| live.minute < now || live.minute > ahead)
     }
 
     /// Whether it has no request and no minute.

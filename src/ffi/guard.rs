@@ -9,6 +9,13 @@ pub(super) trait Status {
     fn status(self) -> scout_status_t;
 }
 
+impl Status for scout_status_t {
+    #[inline(always)]
+    fn status(self) -> scout_status_t {
+        self
+    }
+}
+
 impl Status for () {
     #[inline(always)]
     fn status(self) -> scout_status_t {

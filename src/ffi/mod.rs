@@ -15,6 +15,7 @@
 mod guard;
 mod inspect;
 mod lifecycle;
+mod plain;
 mod pointers;
 mod record;
 mod sql;

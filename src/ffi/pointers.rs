@@ -180,6 +180,21 @@ pub(super) unsafe fn read_struct<T: Sized32>(pointer: *const T) -> Result<T, Fai
     }
 }
 
+/// Reads a struct of this very version, as nearly every caller's is.
+///
+/// # Safety
+/// As [`read_struct`].
+#[inline(always)]
+pub(super) unsafe fn read_current<T: Sized32>(pointer: *const T) -> Option<T> {
+    if pointer.is_null() {
+        return None;
+    }
+    // SAFETY: a size is readable.
+    let size = unsafe { pointer.cast::<u32>().read_unaligned() } as usize;
+    // SAFETY: readable for its size, which is the whole struct's.
+    (size == size_of::<T>()).then(|| unsafe { pointer.read_unaligned() })
+}
+
 fn check_size<T: Sized32>(size: usize) -> Result<(), Failure> {
     let least = T::FIRST.min(size_of::<T>());
     if (least..=4096).contains(&size) {
@@ -205,6 +220,7 @@ pub(super) struct SpanOut(*mut scout_span_t);
 impl SpanOut {
     /// # Safety
     /// `span` is NULL, or writable for the size that its first field says.
+    #[inline(always)]
     pub(super) unsafe fn new(span: *mut scout_span_t) -> Result<SpanOut, Failure> {
         if span.is_null() {
             return Err(Failure::Null);
@@ -214,6 +230,7 @@ impl SpanOut {
         Ok(SpanOut(span))
     }
 
+    #[inline(always)]
     pub(super) fn write_begun(self, begun: Begun, operation_id: u32) {
         // SAFETY: all fields of version 1 are there; `&raw` makes no reference, so alignment does
         // not matter.
@@ -228,6 +245,7 @@ impl SpanOut {
         }
     }
 
+    #[inline(always)]
     pub(super) fn write_end(self, end: UnixNanos) {
         // SAFETY: as in `write_begun`.
         unsafe { (&raw mut (*self.0).end_ns).write_unaligned(end.0) }
@@ -303,6 +321,43 @@ impl<'a> Iterator for Tags<'a> {
         self.step()?.ok().map(|(tag, _)| tag)
     }
 }
+
+/// A caller's tags as nearly every caller's are: of this very version. Walked once, and checked on
+/// the way: what is otherwise is a `None`.
+pub(super) struct PlainTags<'a> {
+    next: *const scout_tag_t,
+    remaining: usize,
+    _borrowed: std::marker::PhantomData<&'a scout_tag_t>,
+}
+
+impl PlainTags<'_> {
+    /// # Safety
+    /// As [`tags`].
+    #[inline(always)]
+    pub(super) unsafe fn new(tags: *const scout_tag_t, n: usize) -> Self {
+        PlainTags { next: tags, remaining: n, _borrowed: std::marker::PhantomData }
+    }
+}
+
+impl<'a> Iterator for PlainTags<'a> {
+    type Item = Option<Tag<'a>>;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Option<Tag<'a>>> {
+        self.remaining = self.remaining.checked_sub(1)?;
+        // SAFETY: within the entries that `new` was promised: all before were of this size.
+        let tag = unsafe { read_current(self.next) };
+        self.next = self.next.wrapping_add(1);
+        Some(tag.and_then(|tag| Some(convert(&tag).ok()?.0)))
+    }
+
+    #[inline(always)]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.remaining, Some(self.remaining))
+    }
+}
+
+impl ExactSizeIterator for PlainTags<'_> {}
 
 #[inline(always)]
 fn convert<'a>(tag: &scout_tag_t) -> Result<(Tag<'a>, NameId), Failure> {

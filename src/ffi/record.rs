@@ -1,14 +1,13 @@
 //! Recording: the calls that host applications make all the time. None of them blocks.
 
 use super::guard::guard;
-use super::pointers::{
-    Out, SpanOut, array16, bytes, optional_struct, read_struct, required, tags, text_or_id, worse,
-};
+use super::plain;
+use super::pointers::{Out, array16, bytes, read_struct, required, tags, text_or_id};
 use super::status::scout_status_t;
 use super::types::{scout_core_t, scout_error_t, scout_span_t, scout_tag_t};
-use crate::core::{self, Done, Failure};
+use crate::core::{self, Failure};
 use crate::model::{NameId, SpanId, TraceId, UnixNanos};
-use crate::record::{AppEvent, ErrorEvent, Metric, RequestTags, Span, Text};
+use crate::record::{AppEvent, ErrorEvent, Metric, RequestTags, Text};
 use ::core::ffi::c_char;
 
 /// Gives a string a 32-bit id, to be used in place of the string from then on: cheaper to pass,
@@ -66,13 +65,9 @@ pub unsafe extern "C" fn scout_span_begin(
     span: *mut scout_span_t,
 ) -> scout_status_t {
     guard(|| {
-        // SAFETY: the caller gives a readable span or NULL.
-        let parent = unsafe { optional_struct(parent) }?;
-        // SAFETY: the caller gives a writable span that states its size, or NULL.
-        let out = unsafe { SpanOut::new(span) }?;
-        let parent = parent.map(|parent| (TraceId(parent.trace_id), SpanId(parent.span_id)));
-        out.write_begun(core::begin(core, parent)?, operation_id);
-        Ok(())
+        // SAFETY: the caller gives a readable parent or NULL, and a writable span that states its
+        // size or NULL.
+        Ok(unsafe { plain::begin(core, parent, operation_id, span) })
     })
 }
 
@@ -90,18 +85,9 @@ pub unsafe extern "C" fn scout_span_end(
     n_tags: usize,
 ) -> scout_status_t {
     guard(|| {
-        // SAFETY: the caller gives a readable span or NULL.
-        let mut c_span = unsafe { read_struct(span.cast_const()) }?;
-        // SAFETY: the caller gives a writable span that states its size.
-        let out = unsafe { SpanOut::new(span) }?;
-        let end = core::now(core)?;
-        c_span.end_ns = end.0;
-        c_span.tags = tags;
-        c_span.n_tags = n_tags;
-        // SAFETY: `c_span`'s pointers are the caller's, valid for the call.
-        let status = unsafe { record_span(core, &c_span) }?;
-        out.write_end(end);
-        Ok(status)
+        // SAFETY: the caller gives a writable span that states its size or NULL; its pointers and
+        // the tags are valid for the call.
+        Ok(unsafe { plain::end(core, span, tags, n_tags) })
     })
 }
 
@@ -119,10 +105,8 @@ pub unsafe extern "C" fn scout_record_span(
     span: *const scout_span_t,
 ) -> scout_status_t {
     guard(|| {
-        // SAFETY: the caller gives a readable span or NULL.
-        let span = unsafe { read_struct(span) }?;
-        // SAFETY: the span's pointers are the caller's, valid for the call.
-        unsafe { record_span(core, &span) }
+        // SAFETY: the caller gives a readable span or NULL; its pointers are valid for the call.
+        Ok(unsafe { plain::record(core, span) })
     })
 }
 
@@ -264,28 +248,4 @@ pub unsafe extern "C" fn scout_record_event(
             out.event(&AppEvent { time: core::clock_now(), kind, json })
         })
     })
-}
-
-/// # Safety
-/// The pointers in `span` are valid for their lengths.
-#[inline]
-unsafe fn record_span(core: scout_core_t, span: &scout_span_t) -> Result<Done, Failure> {
-    // SAFETY: as the caller of this function promises.
-    let (operation, tags) = unsafe {
-        (
-            text_or_id(span.operation, span.operation_len, span.operation_id)?,
-            self::tags(span.tags, span.n_tags)?,
-        )
-    };
-    let max_name = tags.max_name.max(NameId(span.operation_id));
-    let span = Span {
-        trace_id: TraceId(span.trace_id),
-        span_id: SpanId(span.span_id),
-        parent_id: SpanId(span.parent_id),
-        start: UnixNanos(span.start_ns),
-        end: UnixNanos(span.end_ns),
-        operation,
-    };
-    let done = core::record_span(core, &span, tags, max_name)?;
-    Ok(worse(done, span.end < span.start))
 }

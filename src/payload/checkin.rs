@@ -48,6 +48,9 @@ struct ShownMetadata<'a> {
     platform: &'a str,
     payload_version: u32,
     app_name: &'a str,
+    /// From `agent_time` on; only there when it is not one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    period_minutes: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -142,6 +145,10 @@ impl<'a> Payload<'a> {
                 platform: metadata.platform_of(period),
                 payload_version: 2,
                 app_name: &metadata.app_name,
+                period_minutes: match period.until.0.saturating_sub(period.minute.0) {
+                    0 => None,
+                    more => Some(more + 1),
+                },
             },
             metrics: period
                 .metrics

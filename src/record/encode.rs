@@ -1,5 +1,6 @@
 use super::layout::tag_type;
 use super::layout::{INLINE, Kind, MAX_RECORD, MAX_STRING, MAX_TAGS, TAG, TAG_TRUNCATED, VERSION};
+use super::plain::copy;
 use super::{AppEvent, ErrorEvent, Metric, NameDefinition, RequestTags, Span, Tag, TagValue, Text};
 
 /// What an encoded record took, and what had to be left out of it.
@@ -252,7 +253,7 @@ impl Strings<'_> {
     fn push(&mut self, text: Text<'_>) {
         let Text::Bytes(bytes) = text else { return };
         if let Some((to, rest)) = std::mem::take(&mut self.0).split_at_mut_checked(bytes.len()) {
-            to.copy_from_slice(bytes);
+            copy(to, bytes);
             self.0 = rest;
         }
     }

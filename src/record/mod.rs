@@ -7,10 +7,12 @@
 mod decode;
 mod encode;
 mod layout;
+mod plain;
 
 pub use decode::{Batch, FormatError, FormatErrorKind, decode, validate};
 pub use encode::{EncodeError, Encoder, Fit};
 pub use layout::{Kind, MAX_RECORD, MAX_STRING, MAX_TAGS, VERSION};
+pub use plain::{Plain, plain_span};
 
 use crate::model::{NameId, SpanId, TraceId, UnixNanos};
 

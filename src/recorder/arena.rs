@@ -78,8 +78,7 @@ pub struct SegmentFile {
 impl SegmentFile {
     /// Makes a new file of an unused name.
     pub fn create(dir: Dir, name: String) -> io::Result<SegmentFile> {
-        let taken = || io::Error::from(io::ErrorKind::AlreadyExists);
-        let lock = dir.try_lock(&name)?.ok_or_else(taken)?;
+        let lock = lock_new(&dir, &name)?;
         let header = open(&lock)
             .and_then(|fd| memory::allocate(fd, 0, PAGE as u64))
             .and_then(|()| map_header(&lock))
@@ -231,6 +230,18 @@ impl SegmentFile {
 
 fn offset_of(chunk: usize) -> u64 {
     (PAGE + chunk * CHUNK_BYTES) as u64
+}
+
+/// Another process that looks for dead ones' files may find ours before we have it locked. It takes
+/// it for a dead one's, and removes it: then we make another.
+fn lock_new(dir: &Dir, name: &str) -> io::Result<Lock> {
+    for _ in 0..100 {
+        if let Some(lock) = dir.try_lock(name)? {
+            return Ok(lock);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
 }
 
 fn open(lock: &Lock) -> io::Result<BorrowedFd<'_>> {

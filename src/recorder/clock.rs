@@ -55,28 +55,33 @@ pub fn start() {
 }
 
 /// Now.
-#[inline]
+#[inline(always)]
 pub fn now() -> UnixNanos {
-    for _ in 0..4 {
-        let version = LINE.version.load(Ordering::Acquire);
-        if version == 0 {
-            break;
-        }
-        let base_ticks = LINE.base_ticks.load(Ordering::Relaxed);
-        let base_ns = LINE.base_ns.load(Ordering::Relaxed);
-        let slope = LINE.slope.load(Ordering::Relaxed);
-        fence(Ordering::Acquire);
-        if version & 1 == 0 && LINE.version.load(Ordering::Relaxed) == version {
-            return UnixNanos(
-                base_ns.wrapping_add(scale(clock::ticks().saturating_sub(base_ticks), slope)),
-            );
-        }
-        // Being renewed; or, in a child, caught so for ever until its own thread renews it.
-    }
-    system_now()
+    on_line().unwrap_or_else(otherwise)
 }
 
+#[inline(always)]
+fn on_line() -> Option<UnixNanos> {
+    let version = LINE.version.load(Ordering::Acquire);
+    let base_ticks = LINE.base_ticks.load(Ordering::Relaxed);
+    let base_ns = LINE.base_ns.load(Ordering::Relaxed);
+    let slope = LINE.slope.load(Ordering::Relaxed);
+    fence(Ordering::Acquire);
+    if version == 0 || version & 1 != 0 || LINE.version.load(Ordering::Relaxed) != version {
+        return None;
+    }
+    let passed = clock::ticks().saturating_sub(base_ticks);
+    Some(UnixNanos(base_ns.wrapping_add(scale(passed, slope))))
+}
+
+/// The line is being renewed; or, in a child, caught so for ever until its own thread renews it; or
+/// there is none.
 #[cold]
+#[inline(never)]
+fn otherwise() -> UnixNanos {
+    (0..3).find_map(|_| on_line()).unwrap_or_else(system_now)
+}
+
 fn system_now() -> UnixNanos {
     UnixNanos(clock::monotonic_ns().wrapping_add(OFFSET.load(Ordering::Acquire)))
 }

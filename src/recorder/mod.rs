@@ -40,8 +40,8 @@ pub use drain::{Carry, DrainReport, Drainer};
 pub use names::{InternError, NAME_BYTES, NAMES, NameTable};
 pub use process::{MAX_RECORDERS, Recorder, RecorderCounters, awake, doze, install, retire};
 pub use recovery::{Recovered, RecoveredNames};
-pub use thread::{set_last_error, with_last_error};
-pub use writer::{Refusal, begin_ids, is_live, record};
+pub use thread::{Entered, set_last_error, with_last_error};
+pub use writer::{NewIds, Refusal, Room, enter, ids, is_live, record, try_ids};
 
 #[cfg(test)]
 mod tests;

@@ -238,11 +238,11 @@ fn names_keep_their_ids_and_children_inherit_them() {
 #[test]
 fn ids_are_distinct_across_threads() {
     let ids: Vec<_> = (0..4)
-        .map(|_| std::thread::spawn(|| (0..1000).map(|_| begin_ids(None)).collect::<Vec<_>>()))
+        .map(|_| std::thread::spawn(|| (0..1000).map(|_| ids()).collect::<Vec<_>>()))
         .flat_map(|t| t.join().unwrap())
         .collect();
-    let spans: HashSet<_> = ids.iter().map(|(_, span)| span).collect();
-    let traces: HashSet<_> = ids.iter().map(|(trace, _)| trace).collect();
+    let spans: HashSet<_> = ids.iter().map(NewIds::span).collect();
+    let traces: HashSet<_> = ids.iter().map(NewIds::trace).collect();
     assert_eq!((spans.len(), traces.len()), (4000, 4000));
 }
 

@@ -1,6 +1,7 @@
 use super::process::{MAX_RECORDERS, Process, current};
 use super::segment::Segment;
-use crate::sys::{fork, leaked::Leaked, random, thread::ExitHook};
+use crate::sys::thread::{ExitHook, add_by_owner};
+use crate::sys::{fork, leaked::Leaked, random};
 use std::cell::{Cell, UnsafeCell};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -109,16 +110,16 @@ impl ThreadRecord {
     }
 
     /// Three numbers of this thread's generator (SplitMix64; Steele, Lea and Flood 2014), none zero.
-    /// One atomic step for all: a signal handler in between must not get the same.
-    #[inline]
+    /// One step for all: a signal handler in between must not get the same.
+    #[inline(always)]
     pub(super) fn random(&self) -> [u64; 3] {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let state = self.random.fetch_add(STEP.wrapping_mul(3), Ordering::Relaxed);
+        let state = add_by_owner(&self.random, STEP.wrapping_mul(3));
         [1, 2, 3].map(|n| mix(state.wrapping_add(STEP.wrapping_mul(n))).max(1))
     }
 }
 
-#[inline]
+#[inline(always)]
 fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -126,7 +127,7 @@ fn mix(mut z: u64) -> u64 {
 }
 
 /// A thread inside a recording call; gives access to its writers.
-pub(super) struct Entered(&'static ThreadRecord);
+pub struct Entered(&'static ThreadRecord);
 
 impl Entered {
     #[inline(always)]

@@ -1,7 +1,8 @@
 use super::process::{Process, Recorder, is_dozing, rouse};
-use super::thread::{Writer, existing, mine};
+use super::segment::Segment;
+use super::thread::{Entered, Writer, existing, mine};
 use crate::model::{SpanId, TraceId};
-use crate::record::{EncodeError, Encoder, Fit};
+use crate::record::{EncodeError, Encoder, Fit, Plain};
 use std::sync::atomic::Ordering;
 
 /// Why a record was not accepted. All but `NotLive` are counted.
@@ -56,6 +57,62 @@ pub fn record<E>(
         }
     }
     roll(recorder, writer, write)
+}
+
+/// This thread, inside a recording call until this is dropped, when it recorded here before and is
+/// not in a call already.
+///
+/// This and [`Room`] are the plain way: for when all is as it nearly always is. A `None` says that
+/// something is otherwise, and that nothing was recorded or counted; [`record`] knows what. There is
+/// no closure in it, and all is inlined into the caller: so no result goes through memory.
+#[inline(always)]
+pub fn enter() -> Option<Entered> {
+    existing()?.enter()
+}
+
+impl Entered {
+    /// The rest of this thread's segment, if the recorder with `stamp` is live in `slot` and the
+    /// thread has one of it.
+    #[inline(always)]
+    pub fn room(&mut self, slot: usize, stamp: u64) -> Option<Room<'_>> {
+        if !live(self.process(), slot, stamp) {
+            return None;
+        }
+        let writer = self.writer(slot)?;
+        if writer.stamp != stamp {
+            return None;
+        }
+        let (recorder, segment) = (writer.recorder?, writer.segment?);
+        Some(Room { writer, recorder, segment })
+    }
+}
+
+/// Room for records in a thread's segment.
+pub struct Room<'e> {
+    writer: &'e mut Writer,
+    recorder: &'static Recorder,
+    segment: Segment,
+}
+
+impl Room<'_> {
+    /// Where to encode a record.
+    #[inline(always)]
+    pub fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: this thread owns the segment while the stamp is live, which it is for as long as
+        // the thread is inside a call; the slice ends before the next one begins.
+        unsafe { self.segment.rest(self.writer.position) }
+    }
+
+    /// Accepts what was encoded at the start of [`Room::bytes`].
+    #[inline(always)]
+    pub fn publish(self, plain: Plain) -> Option<()> {
+        if plain.max_name > self.recorder.names.highest() {
+            return None;
+        }
+        self.writer.position += plain.len;
+        self.segment.publish(self.writer.position);
+        Some(())
+    }
 }
 
 /// Goes on in another segment: an empty one, one that an ended thread left, or the one that threads
@@ -132,15 +189,32 @@ fn live(process: &Process, slot: usize, stamp: u64) -> bool {
     stamp != 0 && process.slots.get(slot).is_some_and(|s| s.stamp.load(Ordering::Relaxed) == stamp)
 }
 
-/// Ids for a new span: its request's, when that is given, or a new one.
-#[inline]
-pub fn begin_ids(trace: Option<TraceId>) -> (TraceId, SpanId) {
-    let [span, high, low] = mine().random();
-    let trace = trace.unwrap_or_else(|| {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&high.to_be_bytes());
-        bytes[8..].copy_from_slice(&low.to_be_bytes());
-        TraceId(bytes)
-    });
-    (trace, SpanId(span))
+/// Three random numbers that are ids of a new span, and of a new request if it needs one.
+pub struct NewIds([u64; 3]);
+
+impl NewIds {
+    /// The span's.
+    #[inline(always)]
+    pub fn span(&self) -> SpanId {
+        SpanId(self.0[0])
+    }
+
+    /// The request's.
+    #[inline(always)]
+    pub fn trace(&self) -> TraceId {
+        let [_, high, low] = self.0;
+        TraceId((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
+    }
+}
+
+/// As [`ids`], for a thread that recorded before, while a recorder with `stamp` is live in `slot`.
+#[inline(always)]
+pub fn try_ids(slot: usize, stamp: u64) -> Option<NewIds> {
+    let record = existing()?;
+    live(record.process, slot, stamp).then(|| NewIds(record.random()))
+}
+
+/// New ids.
+pub fn ids() -> NewIds {
+    NewIds(mine().random())
 }

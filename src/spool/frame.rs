@@ -10,10 +10,14 @@ const VERSION: u32 = 1;
 
 /// Why a file cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FrameError {
+pub enum FrameError {
+    /// It does not begin as a spool file does.
     NotOurs,
+    /// Written by another version.
     OtherVersion(u32),
+    /// Shorter or longer than it says.
     Truncated,
+    /// Its body is not what was written.
     Checksum,
 }
 
@@ -28,7 +32,8 @@ impl fmt::Display for FrameError {
     }
 }
 
-pub(super) fn encode(body: &[u8]) -> Vec<u8> {
+/// A file with this body.
+pub fn encode(body: &[u8]) -> Vec<u8> {
     let mut file = Vec::with_capacity(HEAD + body.len());
     file.extend(MAGIC);
     file.extend(VERSION.to_le_bytes());
@@ -38,7 +43,8 @@ pub(super) fn encode(body: &[u8]) -> Vec<u8> {
     file
 }
 
-pub(super) fn decode(file: &[u8]) -> Result<&[u8], FrameError> {
+/// The body of a file, if the file is whole.
+pub fn decode(file: &[u8]) -> Result<&[u8], FrameError> {
     let (head, body) = file.split_first_chunk::<HEAD>().ok_or(FrameError::Truncated)?;
     let word = |at: usize| {
         let bytes = head.get(at..at + 4).and_then(|b| b.first_chunk::<4>()).copied();

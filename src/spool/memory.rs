@@ -1,11 +1,14 @@
 //! The spool's second half: what could not be written to disk, bounded.
 
+use super::grain::next_group;
+use super::store::merge;
 use super::{Item, Parcel};
 use crate::model::Minute;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Minutes held without a disk: an hour and a half. Then the oldest is given up, and counted.
-const MINUTES: usize = 90;
+/// Periods held without a disk. Then old ones are merged; when each is a day, the oldest is given
+/// up, and counted.
+const PERIODS: usize = 90;
 /// Parcels held without a disk.
 const PARCELS: usize = 90;
 
@@ -31,10 +34,25 @@ impl<T: Item> Held<T> {
                 self.periods.insert(minute, item);
             }
         }
-        if self.periods.len() <= MINUTES {
+        if self.periods.len() <= PERIODS || self.merge_some() {
             return 0;
         }
         self.periods.pop_first().map_or(0, |(_, given_up)| given_up.spans())
+    }
+
+    /// Makes one period of several, if some can be.
+    fn merge_some(&mut self) -> bool {
+        let extents: Vec<_> = self.extents().collect();
+        let group = next_group(&extents).unwrap_or_default();
+        let mut merged: Option<T> = None;
+        for (first, _) in group.into_iter().filter_map(|at| extents.get(at)) {
+            if let Some(period) = self.periods.remove(first) {
+                merged = merge(merged, period);
+            }
+        }
+        let Some(merged) = merged else { return false };
+        self.periods.insert(merged.minute(), merged);
+        true
     }
 
     pub(super) fn take(&mut self, minute: Minute) -> Option<T> {
@@ -45,12 +63,17 @@ impl<T: Item> Held<T> {
         std::mem::take(&mut self.periods).into_values().collect()
     }
 
-    pub(super) fn minutes(&self) -> impl Iterator<Item = Minute> {
-        self.periods.keys().copied()
+    /// First and last minutes, in order.
+    pub(super) fn extents(&self) -> impl Iterator<Item = (Minute, Minute)> {
+        self.periods.values().map(|period| (period.minute(), period.last_minute()))
     }
 
-    /// Keeps a parcel; gives the spans of one that had to go for it.
+    /// Keeps a parcel, or what is left of it; gives the spans of one that had to go for it.
     pub(super) fn put_parcel(&mut self, parcel: Parcel) -> u64 {
+        if let Some(held) = self.parcels.iter_mut().find(|held| held.id == parcel.id) {
+            *held = parcel;
+            return 0;
+        }
         self.parcels.push_back(parcel);
         if self.parcels.len() <= PARCELS {
             return 0;
@@ -60,13 +83,19 @@ impl<T: Item> Held<T> {
         given_up.filter(|parcel| parcel.sources.is_empty()).map_or(0, |parcel| parcel.spans)
     }
 
+    /// A parcel is delivered, refused, or on disk.
+    pub(super) fn remove_parcel(&mut self, id: &str) {
+        self.parcels.retain(|parcel| parcel.id != id);
+    }
+
     /// Whether a file is in one of the parcels held, and so must not be packed again.
     pub(super) fn is_source(&self, name: &str) -> bool {
         self.parcels.iter().any(|parcel| parcel.sources.iter().any(|source| source == name))
     }
 
-    pub(super) fn take_parcel(&mut self) -> Option<Parcel> {
-        self.parcels.pop_front()
+    /// The oldest; it stays, lest a fault while it is sent loses it.
+    pub(super) fn next_parcel(&self) -> Option<Parcel> {
+        self.parcels.front().cloned()
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -5,36 +5,58 @@
 //!
 //! 0. `....period.pending`   written, but not counting before its process's checkpoint does
 //! 1. `<minute>-....period`  one process's part of a minute
-//! 2. `<minute>-<id>.parcel` a merged minute, ready to send; names the files it was made of
-//! 3. nothing: delivered
+//! 2. `....merged`           several minutes, merged because there was little room
+//! 3. `<minute>-....parcel`  a merged minute, ready to send; names the files it was made of
+//! 4. nothing: delivered
 //!
 //! A parcel's sources are removed before it is sent, again after a crash, so a file counts once;
-//! a parcel keeps its id over all attempts, so a receiver can tell a repetition. Without a
-//! directory, or while the disk is full, the same happens in memory.
+//! a parcel keeps its id over all attempts, so a receiver can tell a repetition. A merged file is
+//! `.merging` until its sources are removed, for the same reason. Near its limit of bytes, waiting
+//! minutes become coarser (five minutes, an hour, a day); only when each day is one file is the
+//! oldest given up, and counted. Parcels are made when they can be sent, so that what waits for a
+//! receiver is mergeable. Without a directory, or while the disk is full, the same happens in
+//! memory.
 //!
 //! Knows neither what a period holds nor where parcels go; reads no clock.
 
 mod frame;
+mod grain;
+mod limit;
 mod memory;
+mod name;
 mod parcel;
 mod place;
+mod storage;
 mod store;
 
 pub use frame::checksum;
+#[doc(hidden)]
+pub use frame::{FrameError, decode as unframe, encode as frame};
 pub use parcel::{Body, Parcel};
 pub use place::{Place, choose};
+pub use storage::Storage;
 pub use store::{Claim, Counters, Prepared, Safety, Spool};
 
 use crate::model::Minute;
 
 /// What the spool keeps: a mergeable minute.
 pub trait Item: serde::Serialize + serde::de::DeserializeOwned {
-    /// The minute it is of.
+    /// The minute it is of; the first, if it was merged from several.
     fn minute(&self) -> Minute;
+    /// The last minute it is of.
+    fn last_minute(&self) -> Minute;
     /// How many spans are in it, for the accounts when it must be given up.
     fn spans(&self) -> u64;
-    /// Adds another of the same minute.
+    /// Adds another.
     fn merge(&mut self, other: Self);
+}
+
+/// What a merged file holds.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Merged<T> {
+    /// The files it was made of, removed before it counts beside others.
+    sources: Vec<String>,
+    period: T,
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use super::Item;
 use crate::model::Minute;
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +29,36 @@ pub struct Body {
 }
 
 impl Parcel {
+    pub(super) fn of<T: Item>(
+        period: &T,
+        id: String,
+        sources: Vec<String>,
+        render: impl FnOnce(&T, &str) -> Vec<Body>,
+    ) -> Parcel {
+        let bodies = render(period, &id);
+        Parcel { id, minute: period.minute(), spans: period.spans(), sources, bodies }
+    }
+
+    /// The id of a parcel that is made of one file alone: sixteen letters, the same always.
+    pub(super) fn id_of_file(name: &str) -> String {
+        // FNV-1a: names are as good as random, they hold their writer's signature.
+        let hash = |seed: u64| {
+            name.bytes().fold(seed, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+            })
+        };
+        let letters = |mut of: u64| {
+            std::array::from_fn::<u8, 8, _>(|_| {
+                let letter = b'a' + (of % 26) as u8;
+                of /= 26;
+                letter
+            })
+        };
+        let (one, two) = (hash(0xcbf2_9ce4_8422_2325), hash(0x9ae1_6a3b_2f90_404f));
+        letters(one).into_iter().chain(letters(two)).map(char::from).collect()
+    }
+
     pub(super) fn file_name(&self) -> String {
-        format!("{:010}-{}.parcel", self.minute.0, self.id)
+        format!("{:010}-{}-{}.parcel", self.minute.0, self.id, self.spans)
     }
 }

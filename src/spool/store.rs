@@ -1,14 +1,13 @@
-use super::frame;
 use super::memory::Held;
-use super::{Body, Item, Parcel};
+use super::name::{self, File, Kind, MERGED, MERGING, PARCEL, PENDING};
+use super::{Body, Item, Merged, Parcel, Storage, frame};
 use crate::model::Minute;
 use crate::sys::dir::{Dir, Lock};
+use std::collections::VecDeque;
 use std::io;
 
 /// A spool file is never larger.
 const FILE_LIMIT: u64 = 256 << 20;
-/// The ending of files that do not count yet.
-const PENDING: &str = ".pending";
 /// Refused or damaged files kept to be looked at.
 const SET_ASIDE: usize = 16;
 
@@ -28,6 +27,10 @@ pub struct Counters {
     pub spans_given_up: u64,
     /// Files that could not be read, set aside.
     pub files_damaged: u64,
+    /// Spans in these files, by their names.
+    pub spans_damaged: u64,
+    /// Files merged into coarser ones, to make room.
+    pub files_merged: u64,
     /// Writes that failed; what they held is kept in memory.
     pub write_errors: u64,
     /// Bytes on disk, as of the last look.
@@ -40,25 +43,31 @@ pub struct Counters {
 
 /// The spool of one application, as one process sees it.
 #[derive(Debug)]
-pub struct Spool<T> {
-    dir: Option<Dir>,
+pub struct Spool<T, S = Dir> {
+    pub(super) dir: Option<S>,
     /// Tells this process's files from those of any other, ever.
-    signature: String,
-    sequence: u32,
-    limit_bytes: u64,
+    pub(super) signature: String,
+    pub(super) sequence: u32,
+    pub(super) limit_bytes: u64,
     held: Held<T>,
-    counters: Counters,
+    /// Files that count but for their names: giving them failed.
+    unnamed: Vec<String>,
+    /// Files that do not count any more: removing them failed so far.
+    spent: VecDeque<String>,
+    pub(super) counters: Counters,
 }
 
-impl<T: Item> Spool<T> {
+impl<T: Item, S: Storage> Spool<T, S> {
     /// In `dir`, or in memory. `signature` is random, and has no hyphen.
-    pub fn new(dir: Option<Dir>, signature: String, limit_bytes: u64) -> Spool<T> {
+    pub fn new(dir: Option<S>, signature: String, limit_bytes: u64) -> Spool<T, S> {
         Spool {
             dir,
             signature,
             sequence: 0,
             limit_bytes,
             held: Held::default(),
+            unnamed: Vec::new(),
+            spent: VecDeque::new(),
             counters: Counters::default(),
         }
     }
@@ -98,8 +107,7 @@ impl<T: Item> Spool<T> {
     ) -> Prepared<T> {
         let mut prepared = Prepared { names: Vec::new(), kept: Vec::new(), synced };
         for (index, item) in items.into_iter().enumerate() {
-            let (minute, spans) = (item.minute().0, item.spans());
-            let name = format!("{minute:010}-{signature}-{number}-{index}-{spans}.period");
+            let name = name::period(item.minute(), signature, number, index, item.spans());
             match self.write_pending(&name, &item, synced) {
                 Ok(true) => prepared.names.push(name),
                 Ok(false) => prepared.kept.push(item),
@@ -122,39 +130,52 @@ impl<T: Item> Spool<T> {
 
     /// Makes prepared periods count.
     pub fn publish(&mut self, prepared: Prepared<T>) -> Safety {
-        let mut safety = if prepared.kept.is_empty() { Safety::Disk } else { Safety::Memory };
         for item in prepared.kept {
             self.counters.spans_given_up += self.held.put(item);
         }
-        if let Some(dir) = &self.dir {
-            for name in &prepared.names {
-                if dir.rename(&format!("{name}{PENDING}"), name).is_err() {
-                    self.counters.write_errors += 1;
-                }
-            }
-            if prepared.synced && !prepared.names.is_empty() && dir.sync().is_err() {
-                safety = Safety::Memory;
-            }
-            if !prepared.names.is_empty() {
-                self.retry_held();
-                self.keep_to_the_limit();
-            }
+        let written = !prepared.names.is_empty();
+        self.unnamed.extend(prepared.names);
+        let named = self.give_names(prepared.synced && written);
+        if written && named == Safety::Disk {
+            self.retry_held();
+            self.keep_to_the_limit();
         }
-        if self.held.is_empty() { safety } else { Safety::Memory }
+        self.safety().min(named)
+    }
+
+    /// Names what is written; what cannot be named now is named later.
+    fn give_names(&mut self, synced: bool) -> Safety {
+        let Some(dir) = &self.dir else { return Safety::Memory };
+        let errors = &mut self.counters.write_errors;
+        self.unnamed.retain(|name| {
+            let failed = dir.rename(&format!("{name}{PENDING}"), name).is_err();
+            *errors += u64::from(failed);
+            failed
+        });
+        if synced && dir.sync().is_err() {
+            *errors += 1;
+            return Safety::Memory;
+        }
+        if self.unnamed.is_empty() { Safety::Disk } else { Safety::Memory }
     }
 
     /// Writes what an earlier write could not, now that one went well.
     fn retry_held(&mut self) {
         for item in self.held.take_periods() {
             self.sequence += 1;
-            let (minute, sequence, spans) = (item.minute().0, self.sequence, item.spans());
-            let name = format!("{minute:010}-{}h-{sequence}-0-{spans}.period", self.signature);
-            let written = self.write_pending(&name, &item, true);
-            let named = self.dir.as_ref().map(|dir| dir.rename(&format!("{name}{PENDING}"), &name));
-            if !matches!((written, named), (Ok(true), Some(Ok(())))) {
+            let signature = format!("{}h", self.signature);
+            let name = name::period(item.minute(), &signature, self.sequence, 0, item.spans());
+            let body = serde_json::to_vec(&item).map_err(io::Error::from);
+            let dir = self.dir.as_ref();
+            let written =
+                dir.map(|dir| body.and_then(|b| dir.write(&name, &frame::encode(&b), true)));
+            if !matches!(written, Some(Ok(()))) {
                 self.counters.write_errors += 1;
                 self.counters.spans_given_up += self.held.put(item);
             }
+        }
+        if let Some(dir) = &self.dir {
+            let _ = dir.sync();
         }
     }
 
@@ -172,41 +193,15 @@ impl<T: Item> Spool<T> {
                 (Some(name), Some(number)) if number <= committed => dir.rename(&file, name),
                 (Some(_), _) => dir.remove(&file),
                 // It died while writing.
-                (None, _) if is_temporary(&file) => dir.remove(&file),
+                (None, _) if name::is_temporary(&file) => dir.remove(&file),
                 (None, _) => Ok(()),
             };
         }
     }
 
-    /// Gives up the oldest files while there is too much on disk.
-    fn keep_to_the_limit(&mut self) {
-        let Some(dir) = &self.dir else { return };
-        let Ok(mut files) = dir.files() else { return };
-        files.retain(|(name, _)| is_ours(name));
-        files.sort();
-        let mut bytes: u64 = files.iter().map(|(_, size)| size).sum();
-        let mut count = files.len() as u64;
-        for (name, size) in &files {
-            if bytes <= self.limit_bytes {
-                break;
-            }
-            let spans = match parcel_name(name) {
-                true => self.load_parcel(name).map_or(0, |parcel| parcel.spans),
-                false => spans_of(name),
-            };
-            if self.dir.as_ref().is_some_and(|dir| dir.remove(name).is_ok()) {
-                self.counters.spans_given_up += spans;
-                bytes -= size;
-                count -= 1;
-            }
-        }
-        self.counters.bytes_on_disk = bytes;
-        self.counters.files_on_disk = count;
-    }
-
     /// Takes the right to merge and deliver, from all processes on this spool; `None` while
     /// another has it.
-    pub fn claim(&mut self) -> io::Result<Option<Claim>> {
+    pub fn claim(&mut self) -> io::Result<Option<Claim<S::Lock>>> {
         let lock = match &self.dir {
             None => None,
             Some(dir) => match dir.try_lock("lock")? {
@@ -214,130 +209,208 @@ impl<T: Item> Spool<T> {
                 lock => lock,
             },
         };
+        self.remove_spent();
+        self.finish_merging()?;
         self.finish_packing()?;
         Ok(Some(Claim { _lock: lock }))
     }
 
-    /// A process that died between writing a parcel and removing its sources left both: the parcel
-    /// counts. Only files of the same minute can be such a pair.
-    fn finish_packing(&mut self) -> io::Result<()> {
-        if let Some(dir) = &self.dir {
-            // Parcels are written under a claim only: what is half written has no writer.
-            let names = dir.files().into_iter().flatten().map(|(name, _)| name);
-            for name in names.filter(|name| is_temporary(name) && name.contains(".parcel.")) {
+    /// A process that died while it merged left the merged file, its sources, or both: once the
+    /// merged file is there it counts.
+    fn finish_merging(&mut self) -> io::Result<()> {
+        let Some(dir) = &self.dir else { return Ok(()) };
+        let mut merging = Vec::new();
+        for (name, _) in dir.files()? {
+            // Such files are written under a claim only: what is half written has no writer.
+            let of_a_claim = name.contains(".parcel.") || name.contains(MERGING);
+            if name::is_temporary(&name) && of_a_claim {
                 let _ = dir.remove(&name);
+            } else if name.ends_with(MERGING) {
+                merging.push(name);
             }
         }
-        let files = self.list()?;
-        let (parcels, periods): (Vec<_>, Vec<_>) = files.iter().partition(|name| parcel_name(name));
-        for parcel in parcels {
-            if periods.iter().any(|period| minute_of(period) == minute_of(parcel))
-                && let Some(parcel) = self.load_parcel(parcel)
-            {
-                self.remove_sources(&parcel);
+        for name in merging {
+            if let Some(Merged { sources, .. }) = self.load::<Merged<T>>(&name)? {
+                self.replace_by(&name, &sources)?;
             }
         }
         Ok(())
     }
 
-    /// The minutes before `end` that have files, or are held, oldest first.
-    pub fn minutes(&self, _: &Claim, end: Minute) -> Vec<Minute> {
-        let files = self.files();
-        let on_disk = files.iter().filter(|name| name.ends_with(".period")).filter_map(minute_of);
-        let mut minutes: Vec<_> =
-            on_disk.chain(self.held.minutes()).filter(|minute| *minute < end).collect();
-        minutes.sort();
+    /// Removes what a merged file was made of; after that it is like any other. In this order, and
+    /// synced in between, so that never both count.
+    pub(super) fn replace_by(&self, merging: &str, sources: &[String]) -> io::Result<()> {
+        let Some(dir) = &self.dir else { return Ok(()) };
+        for source in sources {
+            dir.remove(source)?;
+        }
+        dir.sync()?;
+        dir.rename(merging, &merging.replace(MERGING, MERGED))
+    }
+
+    /// A process that died between writing a parcel and removing its sources left both: the parcel
+    /// counts. Only files of the same minute can be such a pair.
+    fn finish_packing(&mut self) -> io::Result<()> {
+        let files = self.list()?;
+        let (parcels, periods): (Vec<_>, Vec<_>) = files.into_iter().partition(File::is_parcel);
+        for parcel in parcels {
+            if periods.iter().any(|period| period.first == parcel.first)
+                && let Some(parcel) = self.load::<Parcel>(&parcel.name)?
+            {
+                self.remove_sources(&parcel)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The periods that `is_over` (told their last minute), on disk or held, by their first
+    /// minute, oldest first.
+    pub fn minutes(&self, _: &Claim<S::Lock>, is_over: impl Fn(Minute) -> bool) -> Vec<Minute> {
+        let mut extents: Vec<_> = self
+            .files()
+            .into_iter()
+            .filter(|file| !file.is_parcel())
+            .map(|file| (file.first, file.last))
+            .chain(self.held.extents())
+            .collect();
+        extents.sort();
+        extents.retain(|(_, last)| is_over(*last));
+        let mut minutes: Vec<_> = extents.into_iter().map(|(first, _)| first).collect();
         minutes.dedup();
         minutes
     }
 
-    /// Merges everything there is of a minute into one parcel, under `id`.
+    /// Merges everything there is of a minute into one parcel, under `id`; what is in memory makes
+    /// one by itself. Tells whether there was anything. After an error nothing more may be packed
+    /// under this claim.
     pub fn pack(
         &mut self,
-        claim: &Claim,
+        _: &Claim<S::Lock>,
         minute: Minute,
         id: String,
-        render: impl FnOnce(&T, &str) -> Vec<Body>,
-    ) {
-        let mut sources: Vec<String> = self.files();
-        sources.retain(|name| name.ends_with(".period") && minute_of(name) == Some(minute));
-        let mut merged: Option<T> = self.held.take(minute);
-        sources.retain(|name| match self.load_period(name) {
-            Some(period) => {
-                match &mut merged {
-                    Some(merged) => merged.merge(period),
-                    None => merged = Some(period),
-                }
-                true
-            }
-            None => false,
-        });
-        let Some(period) = merged else { return };
-        let bodies = render(&period, &id);
-        let parcel = Parcel { id, minute, spans: period.spans(), sources, bodies };
-        self.keep(claim, parcel);
+        render: impl Fn(&T, &str) -> Vec<Body>,
+    ) -> io::Result<bool> {
+        if let Some(period) = self.held.take(minute) {
+            self.keep(Parcel::of(&period, id, Vec::new(), &render));
+            return Ok(true);
+        }
+        let mut files = self.list()?;
+        files.retain(|file| !file.is_parcel() && file.first == minute);
+        let (mut merged, mut sources) = (None, Vec::new());
+        for file in files {
+            let Some(period) = self.load_period(&file) else { continue };
+            merged = merge(merged, period);
+            sources.push(file);
+        }
+        let (Some(period), Some(dir)) = (merged, &self.dir) else { return Ok(false) };
+        let names = sources.iter().map(|file| file.name.clone()).collect();
+        let parcel = Parcel::of(&period, id, names, &render);
+        if self.write_parcel(&parcel).is_ok() {
+            self.discard(parcel.sources.into_iter());
+            return Ok(true);
+        }
+        // No room for it. Its files stay, and go out one by one, each under an id that is the
+        // same whoever sends it: should this process die before it can remove one, the next
+        // sender's repetition is known as one.
+        dir.remove(&parcel.file_name())?;
+        self.counters.write_errors += 1;
+        if let Some(file) = sources.into_iter().next()
+            && let Some(period) = self.load_period(&file)
+        {
+            let id = Parcel::id_of_file(&file.name);
+            let parcel = Parcel::of(&period, id, vec![file.name], &render);
+            self.counters.spans_given_up += self.held.put_parcel(parcel);
+            return Ok(true);
+        }
+        Ok(false)
     }
 
-    /// Puts a parcel where it is as safe as can be. On disk, it replaces what it was made of; in
-    /// memory, its sources stay until it is delivered.
-    fn keep(&mut self, _: &Claim, parcel: Parcel) {
-        if let Some(dir) = &self.dir {
-            let written = serde_json::to_vec(&parcel)
-                .map_err(io::Error::from)
-                .and_then(|body| dir.write_durably(&parcel.file_name(), &frame::encode(&body)));
-            if written.is_ok() {
-                self.remove_sources(&parcel);
-                return;
-            }
-            self.counters.write_errors += 1;
+    fn write_parcel(&self, parcel: &Parcel) -> io::Result<()> {
+        let Some(dir) = &self.dir else { return Err(io::ErrorKind::NotFound.into()) };
+        let body = serde_json::to_vec(parcel)?;
+        dir.write_durably(&parcel.file_name(), &frame::encode(&body))
+    }
+
+    /// Puts a parcel where it is as safe as can be.
+    fn keep(&mut self, parcel: Parcel) {
+        if self.write_parcel(&parcel).is_ok() {
+            self.held.remove_parcel(&parcel.id);
+            return;
         }
+        self.counters.write_errors += u64::from(self.dir.is_some());
         self.counters.spans_given_up += self.held.put_parcel(parcel);
     }
 
-    fn remove_sources(&self, parcel: &Parcel) {
-        if let Some(dir) = &self.dir {
-            for source in &parcel.sources {
-                let _ = dir.remove(source);
-            }
-        }
+    fn remove_sources(&self, parcel: &Parcel) -> io::Result<()> {
+        let Some(dir) = &self.dir else { return Ok(()) };
+        parcel.sources.iter().try_for_each(|source| dir.remove(source))
+    }
+
+    /// Whether a parcel waits.
+    pub fn has_parcels(&self) -> bool {
+        self.held.parcels() > 0 || self.files().iter().any(File::is_parcel)
     }
 
     /// The oldest parcel that is to be sent.
-    pub fn next_parcel(&mut self, _: &Claim) -> Option<Parcel> {
-        if let Some(parcel) = self.held.take_parcel() {
+    pub fn next_parcel(&mut self, _: &Claim<S::Lock>) -> Option<Parcel> {
+        if let Some(parcel) = self.held.next_parcel() {
             return Some(parcel);
         }
-        let mut names = self.files();
-        names.retain(|name| parcel_name(name));
-        names.sort();
-        names.iter().find_map(|name| self.load_parcel(name))
+        let mut files = self.files();
+        files.retain(File::is_parcel);
+        files.iter().find_map(|file| self.load(&file.name).unwrap_or_default())
     }
 
     /// A parcel was delivered.
-    pub fn delivered(&mut self, _: &Claim, parcel: &Parcel) {
-        self.remove_sources(parcel);
-        if let Some(dir) = &self.dir {
-            let _ = dir.remove(&parcel.file_name());
+    pub fn delivered(&mut self, _: &Claim<S::Lock>, parcel: Parcel) {
+        let name = parcel.file_name();
+        self.held.remove_parcel(&parcel.id);
+        self.discard(parcel.sources.into_iter().chain([name]));
+    }
+
+    /// Removes files, now or later; they do not count any more.
+    fn discard(&mut self, names: impl Iterator<Item = String>) {
+        if self.dir.is_some() {
+            self.spent.extend(names);
+            self.remove_spent();
+        }
+    }
+
+    /// In order: a parcel goes after its sources, so that whoever finds these finds it too.
+    fn remove_spent(&mut self) {
+        let Some(dir) = &self.dir else { return };
+        while let Some(name) = self.spent.front() {
+            if dir.remove(name).is_err() {
+                self.counters.write_errors += 1;
+                return;
+            }
+            self.spent.pop_front();
         }
     }
 
     /// A parcel could not be delivered now: what is left of it stays, or goes back to memory.
-    pub fn put_back(&mut self, claim: &Claim, parcel: Parcel) -> Safety {
-        self.keep(claim, parcel);
+    pub fn put_back(&mut self, _: &Claim<S::Lock>, parcel: Parcel) -> Safety {
+        self.keep(parcel);
         self.safety()
     }
 
     /// Where the least safe of all that is in here is.
     pub fn safety(&self) -> Safety {
-        if self.held.is_empty() { Safety::Disk } else { Safety::Memory }
+        let safe = self.held.is_empty() && self.unnamed.is_empty();
+        if safe { Safety::Disk } else { Safety::Memory }
     }
 
     /// A receiver refused a parcel for good: a few are kept to be looked at. Gives the file's name.
-    pub fn set_aside(&mut self, _: &Claim, parcel: &Parcel) -> Option<String> {
-        self.remove_sources(parcel);
+    pub fn set_aside(&mut self, _: &Claim<S::Lock>, parcel: Parcel) -> Option<String> {
         let name = parcel.file_name();
-        let aside = name.replace(".parcel", ".rejected");
-        self.move_aside(&name, &aside).then_some(aside)
+        let aside = name.replace(PARCEL, ".rejected");
+        self.held.remove_parcel(&parcel.id);
+        let moved = self.remove_sources(&parcel).is_ok() && self.move_aside(&name, &aside);
+        if moved {
+            return Some(aside);
+        }
+        self.discard(parcel.sources.into_iter().chain([name]));
+        None
     }
 
     fn move_aside(&self, name: &str, aside: &str) -> bool {
@@ -353,41 +426,58 @@ impl<T: Item> Spool<T> {
         moved
     }
 
-    fn list(&self) -> io::Result<Vec<String>> {
-        let files = self.dir.as_ref().map_or(Ok(Vec::new()), Dir::files)?;
-        let names = files.into_iter().map(|(name, _)| name);
-        Ok(names.filter(|name| is_ours(name) && !self.held.is_source(name)).collect())
+    /// What counts, oldest first; not what a parcel in memory was made of.
+    pub(super) fn list(&self) -> io::Result<Vec<File>> {
+        let files = self.dir.as_ref().map_or(Ok(Vec::new()), Storage::files)?;
+        let mut files: Vec<File> =
+            files.into_iter().filter_map(|(name, bytes)| File::of(name, bytes)).collect();
+        files.retain(|file| !self.held.is_source(&file.name) && !self.spent.contains(&file.name));
+        files.sort_by(|a, b| (a.first, a.last, &a.name).cmp(&(b.first, b.last, &b.name)));
+        Ok(files)
     }
 
     /// What there is, if it can be seen.
-    fn files(&self) -> Vec<String> {
+    fn files(&self) -> Vec<File> {
         self.list().unwrap_or_default()
     }
 
-    fn load_period(&mut self, name: &str) -> Option<T> {
-        self.load(name)
+    /// `None` for one that is damaged, or cannot be read now.
+    pub(super) fn load_period(&mut self, file: &File) -> Option<T> {
+        if file.kind == Kind::Merged {
+            return self.load::<Merged<T>>(&file.name).ok()?.map(|merged| merged.period);
+        }
+        self.load(&file.name).ok()?
     }
 
-    fn load_parcel(&mut self, name: &str) -> Option<Parcel> {
-        self.load(name)
-    }
-
-    /// Reads a file, or sets it aside if it cannot be read as what it should be.
-    fn load<V: serde::de::DeserializeOwned>(&mut self, name: &str) -> Option<V> {
-        let bytes = self.dir.as_ref()?.read(name, FILE_LIMIT);
-        let value = match &bytes {
-            Ok(bytes) => frame::decode(bytes).ok().and_then(|b| serde_json::from_slice(b).ok()),
+    /// Reads a file. `None`: it was damaged and is set aside, or is gone. An error: it cannot be
+    /// read now, for nothing that is wrong with it.
+    fn load<V: serde::de::DeserializeOwned>(&mut self, name: &str) -> io::Result<Option<V>> {
+        let Some(dir) = &self.dir else { return Ok(None) };
+        let value = match dir.read(name, FILE_LIMIT) {
+            Ok(bytes) => frame::decode(&bytes).ok().and_then(|b| serde_json::from_slice(b).ok()),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
-            // Another process took it in the meantime; or we have no descriptor to read it with,
-            // or no right to: nothing that is wrong with the file, which stays.
-            Err(_) => return None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
         };
         if value.is_none() {
             self.counters.files_damaged += 1;
+            let counted = name.replace(MERGING, MERGED);
+            self.counters.spans_damaged += File::of(counted, 0).map_or(0, |file| file.spans);
             self.move_aside(name, &format!("{name}.damaged"));
         }
-        value
+        Ok(value)
     }
+}
+
+/// Adds a period to what there is so far.
+pub(super) fn merge<T: Item>(merged: Option<T>, period: T) -> Option<T> {
+    Some(match merged {
+        Some(mut merged) => {
+            merged.merge(period);
+            merged
+        }
+        None => period,
+    })
 }
 
 /// Periods that are written, or could not be, and do not count yet.
@@ -407,28 +497,6 @@ impl<T> Prepared<T> {
 
 /// The right to merge and deliver; other processes wait until it is dropped.
 #[derive(Debug)]
-pub struct Claim {
-    _lock: Option<Lock>,
-}
-
-fn is_ours(name: &str) -> bool {
-    !name.starts_with('.') && (name.ends_with(".period") || parcel_name(name))
-}
-
-/// As [`Dir::write`] names what is not whole yet.
-fn is_temporary(name: &str) -> bool {
-    name.starts_with('.') && name.ends_with(".tmp")
-}
-
-fn parcel_name(name: &str) -> bool {
-    name.ends_with(".parcel")
-}
-
-fn minute_of(name: impl AsRef<str>) -> Option<Minute> {
-    name.as_ref().split('-').next()?.parse().ok().map(Minute)
-}
-
-fn spans_of(name: &str) -> u64 {
-    let stem = name.strip_suffix(".period").unwrap_or(name);
-    stem.rsplit('-').next().and_then(|spans| spans.parse().ok()).unwrap_or(0)
+pub struct Claim<L = Lock> {
+    _lock: Option<L>,
 }

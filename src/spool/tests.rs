@@ -6,6 +6,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Count {
     minute: Minute,
+    until: Minute,
     spans: u64,
 }
 
@@ -13,17 +14,24 @@ impl Item for Count {
     fn minute(&self) -> Minute {
         self.minute
     }
+    fn last_minute(&self) -> Minute {
+        self.until
+    }
     fn spans(&self) -> u64 {
         self.spans
     }
     fn merge(&mut self, other: Self) {
+        self.minute = self.minute.min(other.minute);
+        self.until = self.until.max(other.until);
         self.spans += other.spans;
     }
 }
 
 fn count(minute: u64, spans: u64) -> Count {
-    Count { minute: Minute(minute), spans }
+    Count { minute: Minute(minute), until: Minute(minute), spans }
 }
+
+const ALL: fn(Minute) -> bool = |_| true;
 
 fn directory(name: &str) -> PathBuf {
     let path = std::env::temp_dir().join(format!("scout-spool-{name}-{}", std::process::id()));
@@ -57,13 +65,13 @@ fn processes_share_one_parcel_a_minute() {
     two.put(count(8, 1));
     let claim = one.claim().unwrap().unwrap();
     assert!(two.claim().unwrap().is_none(), "one at a time");
-    assert_eq!(one.minutes(&claim, Minute(8)), [Minute(7)]);
-    one.pack(&claim, Minute(7), "id".into(), render);
+    assert_eq!(one.minutes(&claim, |m| m < Minute(8)), [Minute(7)]);
+    assert!(one.pack(&claim, Minute(7), "id".into(), render).unwrap());
     let parcel = one.next_parcel(&claim).unwrap();
     assert_eq!((parcel.spans, parcel.bodies[0].json.as_str()), (7, "7 id"));
-    one.delivered(&claim, &parcel);
+    one.delivered(&claim, parcel);
     assert!(one.next_parcel(&claim).is_none());
-    assert_eq!(one.minutes(&claim, Minute(9)), [Minute(8)]);
+    assert_eq!(one.minutes(&claim, |m| m < Minute(9)), [Minute(8)]);
     drop(claim);
     assert!(two.claim().unwrap().is_some());
     std::fs::remove_dir_all(path).unwrap();
@@ -77,7 +85,7 @@ fn a_crash_between_packing_and_removing_counts_nothing_twice() {
     let period = names(&path).pop().unwrap();
     let bytes = std::fs::read(path.join(&period)).unwrap();
     let claim = spool.claim().unwrap().unwrap();
-    spool.pack(&claim, Minute(7), "id".into(), render);
+    assert!(spool.pack(&claim, Minute(7), "id".into(), render).unwrap());
     // As if the process had died before it removed the source.
     std::fs::write(path.join(&period), bytes).unwrap();
     drop(claim);
@@ -85,7 +93,7 @@ fn a_crash_between_packing_and_removing_counts_nothing_twice() {
     let claim = next.claim().unwrap().unwrap();
     let parcel = next.next_parcel(&claim).unwrap();
     assert_eq!(parcel.spans, 3);
-    assert!(next.minutes(&claim, Minute(99)).is_empty(), "the source is gone");
+    assert!(next.minutes(&claim, ALL).is_empty(), "the source is gone");
     assert_eq!(next.put_back(&claim, parcel), Safety::Disk);
     assert_eq!(next.next_parcel(&claim).unwrap().id, "id", "the id stays");
     std::fs::remove_dir_all(path).unwrap();
@@ -102,7 +110,7 @@ fn damaged_files_are_set_aside_and_the_rest_goes_on() {
     bytes[20] ^= 1;
     std::fs::write(&victim, bytes).unwrap();
     let claim = spool.claim().unwrap().unwrap();
-    spool.pack(&claim, Minute(7), "id".into(), render);
+    assert!(spool.pack(&claim, Minute(7), "id".into(), render).unwrap());
     assert_eq!(spool.next_parcel(&claim).unwrap().spans, 4);
     assert_eq!(spool.counters().files_damaged, 1);
     assert!(names(&path).iter().any(|name| name.ends_with(".damaged")));
@@ -113,30 +121,42 @@ fn damaged_files_are_set_aside_and_the_rest_goes_on() {
 fn over_its_limit_the_oldest_go_and_are_counted() {
     let path = directory("limit");
     let mut spool = open(&path, 1, 150);
-    for minute in 1..=9 {
-        spool.put(count(minute, 10));
+    // A day each: there is nothing to merge.
+    for day in 1..=9 {
+        spool.put(count(1440 * day, 10));
     }
     let counters = spool.counters();
     assert!(counters.bytes_on_disk <= 150, "{counters:?}");
     assert_eq!(counters.spans_given_up + 10 * counters.files_on_disk, 90);
     let claim = spool.claim().unwrap().unwrap();
-    assert_eq!(spool.minutes(&claim, Minute(99)).last(), Some(&Minute(9)));
+    assert_eq!(spool.minutes(&claim, ALL).last(), Some(&Minute(1440 * 9)));
     std::fs::remove_dir_all(path).unwrap();
 }
 
 #[test]
 fn without_a_disk_memory_serves_within_bounds() {
-    let mut spool = Spool::new(None, "1".into(), 1 << 20);
-    for minute in 0..200 {
+    let mut spool = Spool::<Count>::new(None, "1".into(), 1 << 20);
+    for minute in (0..200_000).step_by(20) {
         assert_eq!(spool.put(count(minute, 1)), Safety::Memory);
         spool.put(count(minute, 1));
     }
     let claim = spool.claim().unwrap().unwrap();
-    let minutes = spool.minutes(&claim, Minute(u64::MAX));
-    assert_eq!(spool.counters().spans_given_up + 2 * minutes.len() as u64, 400);
-    spool.pack(&claim, Minute(199), "id".into(), render);
+    let minutes = spool.minutes(&claim, ALL);
+    assert!(minutes.len() <= 90);
+    let mut kept = 0;
+    let last = *minutes.last().unwrap();
+    for minute in minutes {
+        assert!(spool.pack(&claim, minute, "id".into(), render).unwrap());
+        let parcel = spool.next_parcel(&claim).unwrap();
+        kept += parcel.spans;
+        spool.delivered(&claim, parcel);
+    }
+    let given_up = spool.counters().spans_given_up;
+    assert_eq!(given_up + kept, 20_000);
+    assert!(given_up > 0 && kept > 2 * 60 * 72, "more than two months are kept");
+    spool.put(count(last.0, 2));
+    assert!(spool.pack(&claim, last, "id".into(), render).unwrap());
     let parcel = spool.next_parcel(&claim).unwrap();
-    assert_eq!(parcel.spans, 2);
     assert_eq!(spool.put_back(&claim, parcel), Safety::Memory);
     assert!(spool.next_parcel(&claim).is_some());
 }
@@ -149,7 +169,7 @@ fn what_a_full_disk_refused_is_written_when_there_is_room() {
     assert_eq!(spool.put(count(7, 3)), Safety::Memory);
     assert_eq!(spool.counters().write_errors, 1);
     let claim = Spool::<Count>::new(None, "1".into(), 1).claim().unwrap().unwrap();
-    assert_eq!(spool.minutes(&claim, Minute(9)), [Minute(7)], "nothing is lost");
+    assert_eq!(spool.minutes(&claim, |m| m < Minute(9)), [Minute(7)], "nothing is lost");
 }
 
 #[test]
@@ -161,10 +181,10 @@ fn what_was_prepared_counts_only_if_it_was_committed() {
     assert_eq!((committed.safety(), other.safety()), (Safety::Disk, Safety::Disk));
     let mut next = open(&path, 8, 1 << 20);
     let claim = next.claim().unwrap().unwrap();
-    assert!(next.minutes(&claim, Minute(99)).is_empty(), "nothing counts yet");
+    assert!(next.minutes(&claim, ALL).is_empty(), "nothing counts yet");
     next.resolve("8", 9);
     next.resolve("7", 4);
-    next.pack(&claim, Minute(7), "id".into(), render);
+    assert!(next.pack(&claim, Minute(7), "id".into(), render).unwrap());
     assert_eq!(next.next_parcel(&claim).unwrap().spans, 3);
     assert!(!names(&path).iter().any(|name| name.ends_with(".pending")));
     std::fs::remove_dir_all(path).unwrap();
@@ -179,7 +199,7 @@ fn what_cannot_be_read_now_is_not_damaged() {
     let stuck = "0000000007-00000000000000ff-1-5.period";
     std::fs::create_dir(path.join(stuck)).unwrap();
     let claim = spool.claim().unwrap().unwrap();
-    spool.pack(&claim, Minute(7), "id".into(), render);
+    assert!(spool.pack(&claim, Minute(7), "id".into(), render).unwrap());
     assert_eq!(spool.next_parcel(&claim).unwrap().spans, 3);
     assert_eq!(spool.counters().files_damaged, 0);
     assert!(names(&path).iter().any(|name| name == stuck), "it waits for better times");
@@ -197,4 +217,30 @@ fn without_the_claim_it_is_known_where_things_are() {
     two.put(count(8, 1));
     assert_eq!(two.safety(), Safety::Memory);
     assert!(two.claim().is_err(), "a spool that cannot be listed is not an empty one");
+}
+
+#[test]
+fn near_its_limit_minutes_become_coarser_and_every_count_stays() {
+    let path = directory("coarser");
+    let mut spool = open(&path, 1, 3000);
+    let mut expected = 0;
+    for minute in 0..3 * 1440 {
+        spool.put(count(minute, minute));
+        expected += minute;
+    }
+    let counters = spool.counters();
+    assert!(counters.bytes_on_disk <= 3000 && counters.files_merged > 0, "{counters:?}");
+    assert_eq!(counters.spans_given_up, 0);
+    let mut next = open(&path, 2, 3000);
+    let claim = next.claim().unwrap().unwrap();
+    let mut delivered = 0;
+    for minute in next.minutes(&claim, ALL) {
+        assert!(next.pack(&claim, minute, format!("id{}", minute.0), render).unwrap());
+        let parcel = next.next_parcel(&claim).unwrap();
+        delivered += parcel.spans;
+        next.delivered(&claim, parcel);
+    }
+    assert_eq!(delivered, expected);
+    assert!(names(&path).is_empty(), "{:?}", names(&path));
+    std::fs::remove_dir_all(path).unwrap();
 }

@@ -71,6 +71,32 @@ pub fn heavy_fence() {
     fence(Ordering::SeqCst);
 }
 
+/// Adds to a number that one thread alone writes, and gives what it was. A signal handler of that
+/// thread comes before or after, never in between: one instruction, but without the bus lock that
+/// `fetch_add` takes against other threads, a third of what beginning a span costs.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[inline(always)]
+pub fn add_by_owner(number: &std::sync::atomic::AtomicU64, by: u64) -> u64 {
+    let mut value = by;
+    // SAFETY: reads and writes the eight bytes behind a valid reference to an atomic, nothing else.
+    unsafe {
+        core::arch::asm!(
+            "xadd qword ptr [{at}], {value}",
+            at = in(reg) number.as_ptr(),
+            value = inout(reg) value,
+            options(nostack),
+        );
+    }
+    value
+}
+
+/// As on x86_64, where one instruction does it.
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+#[inline(always)]
+pub fn add_by_owner(number: &std::sync::atomic::AtomicU64, by: u64) -> u64 {
+    number.fetch_add(by, Ordering::Relaxed)
+}
+
 /// A per-thread pointer whose destructor runs when its thread ends.
 #[derive(Debug)]
 pub struct ExitHook(libc::pthread_key_t);

@@ -85,14 +85,20 @@ fn any_requests() -> impl Strategy<Value = Vec<Input>> {
         prop_oneof![3 => wild, 1 => repeating],
         prop::bool::weighted(0.2),
         prop::option::weighted(0.2, prop::sample::select(vec!["Controller/c", "Job/k"])),
+        // Over several minutes: each is a period of its own.
+        0..3_u64,
     );
     prop::collection::vec(one, 1..8).prop_map(|requests| {
         let mut n = 0;
         requests
             .into_iter()
-            .map(|(mut spans, error, rename)| {
+            .map(|(mut spans, error, rename, minute)| {
                 n += 1;
-                spans.iter_mut().for_each(|(made, _)| made.trace = n);
+                for (made, _) in &mut spans {
+                    made.trace = n;
+                    made.start += minute * 60 * SECOND;
+                    made.end += minute * 60 * SECOND;
+                }
                 let facts = RequestFacts { error, rename: rename.map(str::to_owned) };
                 Input { trace: n, spans, facts }
             })

@@ -1,0 +1,124 @@
+"""What a process leaves when it dies, and how the next one starts."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+
+import payloads
+from host import Core, dies_with, recovered, segment_files, started
+
+RECORDS = 300
+
+
+def flipped_bits(data):
+    """A bit flipped anywhere in what a dead process left: its valid part is delivered, nothing is
+    doubled, the rest is kept aside and reported; nobody crashes."""
+    dies_with(lambda: Core(data_dir=data).fill("Controller/flipped", RECORDS))
+    (path,) = segment_files(data)
+    with open(path, "rb") as file:
+        whole = file.read()
+    kept = os.path.join(os.path.dirname(data), "kept")
+    shutil.copytree(data, kept)
+    rng = random.Random(11)
+    header = [rng.randrange(32) for _ in range(15)]
+    used = next(at for at in range(4096, len(whole), 65536) if whole[at + 8 : at + 12] != b"\0\0\0\0")
+    head = [used + rng.randrange(128) for _ in range(15)]
+    records = [used + 128 + rng.randrange(RECORDS * 64) for _ in range(40)]
+    noticed = lost = 0
+    for number, at in enumerate(header + head + records):
+        place = os.path.join(os.path.dirname(data), "flip%d" % number)
+        shutil.copytree(kept, place)
+        (copy,) = segment_files(place)
+        with open(copy, "r+b") as file:
+            file.seek(at)
+            file.write(bytes([whole[at] ^ (1 << rng.randrange(8))]))
+        stats = recovered(data_dir=place)
+        # Under whatever name: the flipped bit may be in one.
+        requests = sum(
+            metric["call_count"]
+            for payload in payloads.checkins(place)
+            for metric in payload["metrics"]
+            if metric["key"]["bucket"] == "Controller" and not metric["key"]["scope"]
+        )
+        told = stats["recovered_segments_damaged"] + stats["recovery_files_unreadable"]
+        told += stats["recovery_files_of_other_versions"]
+        assert requests <= RECORDS, "byte %d: %d requests of %d" % (at, requests, RECORDS)
+        if stats["recovered_segments_damaged"] or stats["recovery_files_unreadable"]:
+            aside = [name for _, _, names in os.walk(place) for name in names if name.endswith(".damaged")]
+            assert aside, "byte %d: damage is told, and the file is gone" % at
+        if at in records and stats["recovered_segments_damaged"]:
+            # All that lies before the damage.
+            assert requests >= (at - used - 128) // 128 - 1, "byte %d: only %d" % (at, requests)
+        noticed += told > 0
+        lost += RECORDS - requests
+        shutil.rmtree(place)
+    assert noticed > 5, "%d of 70 flips were noticed" % noticed
+    print("70 bits flipped: %d noticed, %d of %d requests not delivered, none doubled"
+          % (noticed, lost, 70 * RECORDS))  # fmt: skip
+
+
+def _fill_and_die(data):
+    core = Core(data_dir=data, background=False)
+    accepted = core.fill("Controller/before", 10**6)
+    with open(os.path.join(data, "accepted"), "w") as file:
+        file.write(str(accepted))
+
+
+def quick_restart(data):
+    """After a death with all memory full of records, start is quick; and stays so, and loses nothing,
+    when the newcomers die again and again over the recovery."""
+    dies_with(_fill_and_die, data)
+    with open(os.path.join(data, "accepted")) as file:
+        accepted = int(file.read())
+    times_read, times_write = os.pipe()
+
+    def start():
+        began = time.monotonic()
+        core = Core(data_dir=data)
+        os.write(times_write, b"%.6f\n" % (time.monotonic() - began))
+        assert core.record("Controller/after")
+        time.sleep(60)
+
+    rng = random.Random(3)
+    for _ in range(20):
+        process = started(start)
+        line = b""
+        while not line.endswith(b"\n"):
+            line += os.read(times_read, 1)
+        took = float(line)
+        assert took < 2.0, "a start took %.3f s" % took
+        _times.append(took)
+        time.sleep(0.1 * rng.random())
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+    recovered(data_dir=data)
+    before, after = (payloads.requests(data, "Controller/" + name) for name in ("before", "after"))
+    assert before == accepted, "%d of %d delivered" % (before, accepted)
+    # The last of all may have been killed before its one request.
+    assert after <= 20, after
+    _times.sort()
+    print("%d requests left by a full recorder; starts took %.1f ms (median), %.1f ms at most"
+          % (accepted, _times[10] * 1e3, _times[-1] * 1e3))  # fmt: skip
+
+
+_times = []
+
+
+def memory(data):
+    """What a core adds to its host, idle and at 100,000 spans a second; from /proc."""
+    program = [os.environ["MEMORY_PROGRAM"], os.environ["SCOUTCORE_LIB"], data, "100000", "5"]
+    said = subprocess.run(program, check=True, capture_output=True, text=True, timeout=120).stdout
+    for line in said.splitlines():
+        what, anonymous, file, spans, dropped = line.split()
+        total, limit = int(anonymous) + int(file), {"idle": 4096, "busy": 32768}[what]
+        text = "%s: %d KiB (%s anonymous, %s of files), %s spans, %s refused" % (
+            what, total, anonymous, file, spans, dropped)  # fmt: skip
+        assert total <= limit, text
+        print(text)
+    assert "busy" in said, said
+
+
+TESTS = {"flipped-bits": flipped_bits, "quick-restart": quick_restart, "memory": memory}

@@ -1,0 +1,153 @@
+"""Disks that are full or may not be written: memory serves, the stats say so, nothing is signalled.
+
+Payloads go to a directory elsewhere, so that what memory kept can be seen to arrive.
+"""
+
+import os
+import subprocess
+
+import payloads
+from host import Core, SAFE, UNDELIVERED, dies_with, done, recovered, started
+
+
+def mounted(data, *options):
+    subprocess.run(["mount", *options, data], check=True)
+    return {"data_dir": data, "destination": "file://" + os.path.join(os.environ["TEST_DIR"], "out")}
+
+
+def arrived(name):
+    return payloads.requests(os.path.join(os.environ["TEST_DIR"], "out"), "Controller/" + name)
+
+
+def too_small(data):
+    """Not even the first segments fit: memory from the start."""
+    options = mounted(data, "-t", "tmpfs", "-o", "size=256k", "none")
+
+    def work():
+        core = Core(**options)
+        assert core.stats()["recorder_on_file"] == 0
+        assert core.fill("Controller/small", 5000) == 5000
+        assert core.flush() in SAFE
+        assert core.shutdown() in SAFE
+
+    done(started(work))
+    assert arrived("small") == 5000
+
+
+def fills_up(data):
+    """The file grows until the disk is full: from there on memory; what was mapped stays writable."""
+    options = mounted(data, "-t", "tmpfs", "-o", "size=3m", "none")
+
+    def work():
+        core = Core(background=False, **options)
+        assert core.stats()["recorder_on_file"] == 1
+        accepted = core.fill("Controller/filling", 100000)
+        assert accepted * 64 > 4 << 20, "%d records are no more than the disk holds" % accepted
+        stats = core.stats()
+        assert stats["recorder_on_file"] == 0, stats
+        core.flush()
+        status = core.shutdown()
+        assert status in SAFE, status
+        with open(os.path.join(os.environ["TEST_DIR"], "accepted"), "w") as file:
+            file.write(str(accepted))
+
+    done(started(work))
+    with open(os.path.join(os.environ["TEST_DIR"], "accepted")) as file:
+        accepted = int(file.read())
+    assert arrived("filling") == accepted, "%d of %d" % (arrived("filling"), accepted)
+
+
+def filled_by_others(data):
+    """Somebody else fills the disk after the start: no write to what is mapped is a SIGBUS; what was
+    in the file outlives a kill; and counts once when there is room again."""
+    options = mounted(data, "-t", "tmpfs", "-o", "size=3m", "none")
+    ballast = os.path.join(data, "ballast")
+
+    def fill_the_disk():
+        with open(ballast, "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(b"x" * 4096)
+            except OSError:
+                pass
+
+    def work():
+        core = Core(recorder_memory_mib=1, **options)
+        fill_the_disk()
+        core.fill("Controller/full", 2000)
+
+    dies_with(work)
+
+    # One that cannot write anything either: it leaves the file where it is.
+    def newcomer():
+        core = Core(**options)
+        core.flush()
+        core.shutdown()
+
+    done(started(newcomer))
+    os.remove(ballast)
+    recovered(**options)
+    assert arrived("full") == 2000, "%d of 2000" % arrived("full")
+
+
+def read_only(data):
+    """A directory that may not be written, from the start."""
+    os.makedirs(os.path.join(data, "spool"))
+    options = mounted(data, "--bind", data)
+    subprocess.run(["mount", "-o", "remount,ro,bind", data], check=True)
+
+    def work():
+        core = Core(**options)
+        assert core.stats()["recorder_on_file"] == 0
+        assert core.stats()["spool_on_disk"] == 0
+        assert core.fill("Controller/read only", 3000) == 3000
+        assert core.flush() in SAFE
+        assert core.shutdown() in SAFE
+
+    done(started(work))
+    assert arrived("read only") == 3000
+
+
+def becomes_read_only(data):
+    """A directory that may no longer be written, while a core has its files there: root gives its
+    rights up, since no mode keeps it out; anybody else takes them from the directory."""
+    out = os.path.join(os.environ["TEST_DIR"], "out")
+    os.makedirs(out)
+    os.chmod(out, 0o777)
+
+    def work():
+        core = Core(data_dir=data, destination="file://" + out, recorder_memory_mib=2)
+        assert core.stats()["recorder_on_file"] == 1
+        assert core.record("Controller/before")
+        assert core.flush() == 0  # the payloads' directory is open from here on
+        assert core.fill("Controller/before", 1000) == 1000
+        if os.geteuid() == 0:
+            os.setuid(65534)
+        else:
+            for folder, _, _ in os.walk(data):
+                os.chmod(folder, 0o500)
+        assert core.fill("Controller/after", 1000) == 1000
+        flushed = core.flush()
+        assert flushed in (*SAFE, UNDELIVERED), flushed
+        assert core.stats()["spool_write_errors"] > 0
+        ended = core.shutdown()
+        assert ended in (*SAFE, UNDELIVERED), ended
+        with open(os.path.join(out, "said"), "w") as file:
+            file.write(str(ended))
+
+    done(started(work))
+    with open(os.path.join(out, "said")) as file:
+        said = int(file.read())
+    # Nothing is said to be safe that is not.
+    after, before = arrived("after"), arrived("before")
+    assert (before, after) == (1001, 1000) or said == UNDELIVERED, (said, before, after)
+    print("shutdown said %d; %d and %d arrived" % (said, before, after))
+
+
+MOUNTING = {
+    "disk-too-small": too_small,
+    "disk-fills-up": fills_up,
+    "disk-filled-by-others": filled_by_others,
+    "disk-read-only": read_only,
+}
+TESTS = {**MOUNTING, "disk-becomes-read-only": becomes_read_only}
