@@ -31,9 +31,4 @@ WHY = {
     "Ruby, through ffi": "The budget is the price of the call, and the call alone keeps it (the row "
     "of `scout_record_batch`). The binding's whole span is a block, two clock readings, an id, and a "
     "record made by `Array#pack`, which takes a third of it.",
-    "Python, through ctypes": "Most of it is Python's own: a context manager, a context variable, "
-    "two clock readings and one `struct` call; the hand-over is one ctypes call a request.",
-    "Node, through koffi": "The record is packed in JavaScript; the hand-over is one call a request.",
-    "wake-ups, a span now and then": "The worker comes closer in time while records come in, to "
-    "notice a burst, and goes back to once a second.",
 }
