@@ -28,6 +28,9 @@ MORE_IS_BETTER = {"GB/s"}
 
 # Why a budget is missed, by what it is for; shown when it is.
 WHY = {
+    "record a span, name and 2 tags copied": "Texts and tags go the general way: they are checked and "
+    "copied one by one.",
+    "record a span, interned": "What is left is the panic guard, the fork check and the fields' checks.",
     "Ruby, through ffi": "The budget is the price of the call, and the call alone keeps it (the row "
     "of `scout_record_batch`). The binding's whole span is a block, two clock readings, an id, and a "
     "record made by `Array#pack`, which takes a third of it.",
