@@ -76,11 +76,9 @@ fuzz: ## Fuzzes each of the targets FUZZ for SECONDS (needs cargo-fuzz)
 core-agent-dist: build ## Lays out the executable in DIR as agents that launch it expect it
 	examples/core-agent/dist $(DIR)
 
-bench: build ## Us and the peers on the same work
-	$(CARGO) bench --bench engine --bench sql
-	$(CARGO) run --release --manifest-path benches/peers/Cargo.toml
-	python3 ffi-tests/bench/python.py
-	ruby ffi-tests/bench/ruby.rb
+bench: build ## Us and the peers on the same work; writes docs/benchmarks.md and its plots
+	ffi-tests/install-deps
+	python3 benches/run.py
 
 header: ## Writes include/scoutcore.h from src/ffi
 	SCOUT_BLESS=1 $(CARGO) test --quiet --test header

@@ -1,6 +1,6 @@
 //! What the engine costs: nanoseconds a span from the encoded record to the minute, medians.
 //!
-//! `cargo bench --bench engine`
+//! `cargo bench --bench engine`; with `SCOUT_BENCH_JSON=FILE`, rows for `docs/benchmarks.md` too.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -9,16 +9,23 @@
     reason = "a benchmark talks and may stop"
 )]
 
+mod rows;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use rows::Row;
 use scoutcore::engine::{Engine, EngineConfig, Histogram, LiveHistogram};
 use scoutcore::model::{NameId, SpanId, TraceId, UnixNanos};
 use scoutcore::payload::{Metadata, checkin};
 use scoutcore::record::{Encoder, Names, RequestTags, Span, Tag, TagValue, Text, decode};
 use std::hint::black_box;
+use std::io::Write as _;
 use std::time::Instant;
 
 const T0: u64 = 1_795_000_020_000_000_000;
 const SPANS: usize = 11;
 const PASSES: usize = 20;
+const GROWN: usize = 200_000;
 
 struct Table(Vec<String>);
 
@@ -178,14 +185,17 @@ fn cpu() -> f64 {
     line.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0.0)
 }
 
-fn median(mut samples: Vec<f64>) -> (f64, f64) {
+/// Runs it; the median, the lowest, and a row.
+fn measure(rounds: usize, row: (&str, &str), mut run: impl FnMut() -> f64) -> (f64, f64) {
+    run();
+    let mut samples: Vec<f64> = (0..rounds).map(|_| run()).collect();
+    ours("engine", row.0, row.1).write(samples.clone());
     samples.sort_by(f64::total_cmp);
     (samples[samples.len() / 2], samples[0])
 }
 
-fn measure(rounds: usize, mut run: impl FnMut() -> f64) -> (f64, f64) {
-    run();
-    median((0..rounds).map(|_| run()).collect())
+fn ours<'a>(section: &'a str, row: &'a str, unit: &'a str) -> Row<'a> {
+    Row { section, row, ours: true, unit, note: "" }
 }
 
 /// For instruction counters: one workload, so many passes, and nothing else. The difference of two runs is the passes'
@@ -223,7 +233,8 @@ fn main() {
         let config = EngineConfig { max_recent_requests: 1000, ..EngineConfig::default() };
         let mut engine = Engine::new(config, [5, 6], UnixNanos(T0));
         let mut round = 0;
-        let (median, min) = measure(15, || {
+        let row = format!("record to minute: {label}");
+        let (median, min) = measure(15, (&row, "ns CPU/span"), || {
             round += 1;
             let now = UnixNanos(T0 + 30_000_000_000);
             // The kernel's count is some milliseconds behind: several passes at once.
@@ -239,7 +250,8 @@ fn main() {
             nanos
         });
         println!("{label:<58} {median:>8.1} {min:>8.1}");
-        let (median, min) = measure(15, || {
+        let row = format!("decoding alone: {label}");
+        let (median, min) = measure(15, (&row, "ns CPU/span"), || {
             let start = cpu();
             for _ in 0..PASSES {
                 black_box(work.decode());
@@ -250,6 +262,95 @@ fn main() {
     }
     period(requests);
     histogram();
+    growth();
+}
+
+/// Requests of so many spans, `GROWN` in all: a root, and queries below it, all of one statement.
+fn wide(spans: usize) -> Workload {
+    let mut work = Workload { bytes: Vec::new(), names: Table(Vec::new()) };
+    let mut buffer = vec![0; 4096];
+    for request in 0..(GROWN / spans) as u64 {
+        let mut id = [7; 16];
+        id[..8].copy_from_slice(&(request + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
+        for n in (0..spans as u64).rev() {
+            let operation = if n == 0 { "Controller/users/show" } else { "SQL/Query" };
+            let length = if n == 0 { spans as u64 * 1_000 } else { 900 };
+            let span = Span {
+                trace_id: TraceId(id),
+                span_id: SpanId(n + 1),
+                parent_id: SpanId(u64::from(n > 0)),
+                start: UnixNanos(T0 + n * 1_000),
+                end: UnixNanos(T0 + n * 1_000 + length),
+                operation: Workload::name(&mut work.names, Naming::Interned, operation),
+            };
+            let key = Workload::name(&mut work.names, Naming::Interned, "db.statement");
+            let statement = format!("SELECT name FROM users WHERE id = {}", n % 100);
+            let text = Text::Bytes(statement.as_bytes());
+            let tag = Tag { key, value: TagValue::Str { text, truncated: false } };
+            let tags = (n > 0).then_some(tag);
+            let fit = Encoder::new(&mut buffer).span(&span, tags.into_iter()).unwrap();
+            work.bytes.extend_from_slice(&buffer[..fit.len]);
+        }
+    }
+    work
+}
+
+/// How the cost of a span grows with what an application has of endpoints, and a request of spans.
+fn growth() {
+    println!("{:<58} {:>8}", "growth: CPU ns a span", "median");
+    let now = UnixNanos(T0 + 30_000_000_000);
+    let fresh = || Engine::new(EngineConfig::default(), [5, 6], UnixNanos(T0));
+    let report = |row: String, samples: Vec<f64>| {
+        let mut sorted = samples.clone();
+        sorted.sort_by(f64::total_cmp);
+        println!("{row:<58} {:>8.1}", sorted[sorted.len() / 2]);
+        ours("growth", &row, "ns CPU/span").write(samples);
+    };
+    for endpoints in [1, 10, 100, 1_000, 10_000, 100_000] {
+        let requests = endpoints.max(10_000);
+        let work = Workload::new(requests, endpoints, 4, Naming::Inline);
+        let samples = (0..3).map(|_| {
+            let mut engine = fresh();
+            let start = cpu();
+            work.run(&mut engine, now);
+            (cpu() - start) / (requests * SPANS) as f64
+        });
+        report(format!("endpoints: {endpoints}"), samples.collect());
+    }
+    for spans in [1, 10, 100, 1_000, 10_000] {
+        let work = wide(spans);
+        let samples = (0..5).map(|_| {
+            let mut engine = fresh();
+            let start = cpu();
+            work.run(&mut engine, now);
+            (cpu() - start) / GROWN as f64
+        });
+        report(format!("spans a request: {spans}"), samples.collect());
+    }
+}
+
+/// What compressing a check-in costs, by level, with the library's own encoder.
+fn compression(json: &[u8]) {
+    println!("{:<58} {:>8} {:>8}", "gzip of the check-in, by level", "MB/s", "% left");
+    for level in 1..=9 {
+        let mut size = 0;
+        let samples: Vec<f64> = (0..5)
+            .map(|_| {
+                let start = cpu();
+                for _ in 0..3 {
+                    let mut encoder = GzEncoder::new(Vec::new(), Compression::new(level));
+                    encoder.write_all(json).unwrap();
+                    size = encoder.finish().unwrap().len();
+                }
+                json.len() as f64 * 3.0 * 1e3 / (cpu() - start)
+            })
+            .collect();
+        let left = 100.0 * size as f64 / json.len() as f64;
+        println!("level {level:<52} {:>8.0} {left:>8.1}", samples[samples.len() / 2]);
+        let note = format!("{left:.1} % of the size is left");
+        let row = format!("gzip level {level}");
+        Row { note: &note, ..ours("payload", &row, "MB/s") }.write(samples);
+    }
 }
 
 fn period(requests: usize) {
@@ -262,12 +363,26 @@ fn period(requests: usize) {
     let frozen = start.elapsed();
     let start = Instant::now();
     let json = checkin(&period, &Metadata::default());
+    let rendered = start.elapsed();
+    // Once more, warm, for the row.
+    let samples = (0..9).map(|_| {
+        let start = cpu();
+        black_box(checkin(&period, &Metadata::default()));
+        json.len() as f64 * 1e3 / (cpu() - start)
+    });
+    let note = format!("200 endpoints, {} KiB", json.len() / 1024);
+    Row { note: &note, ..ours("payload", "check-in JSON, serde_json", "MB/s") }
+        .write(samples.collect());
+    if let Some(path) = std::env::var_os("SCOUT_BENCH_PAYLOAD") {
+        std::fs::write(path, &json).unwrap();
+    }
     println!(
         "200 endpoints: freeze {:.2} ms, check-in {:.2} ms, {} KiB",
         frozen.as_secs_f64() * 1e3,
-        start.elapsed().as_secs_f64() * 1e3,
+        rendered.as_secs_f64() * 1e3,
         json.len() / 1024
     );
+    compression(&json);
     let start = Instant::now();
     let mut merged = period.clone();
     let cloned = start.elapsed();
@@ -283,7 +398,8 @@ fn period(requests: usize) {
 fn histogram() {
     let values: Vec<u64> = (0..1024_u64).map(|n| 1_000_000 + n * n * 977).collect();
     let mut one = Histogram::default();
-    let (median, _) = measure(15, || {
+    let row = ("histogram insert, stored form", "ns");
+    let (median, _) = measure(15, row, || {
         let start = Instant::now();
         values.iter().for_each(|value| one.record(*value));
         start.elapsed().as_nanos() as f64 / values.len() as f64
@@ -293,7 +409,8 @@ fn histogram() {
         let mut live = vec![LiveHistogram::default(); n];
         let mut order: Vec<usize> = (0..values.len()).map(|at| at * 7919 % n).collect();
         order.rotate_left(3);
-        let (median, min) = measure(101, || {
+        let row = format!("histogram insert, live, {n} of them");
+        let (median, min) = measure(101, (&row, "ns"), || {
             let start = Instant::now();
             for (value, at) in values.iter().zip(&order) {
                 live[*at].record(*value);

@@ -1,4 +1,5 @@
 //! What a statement costs, beside what others do with it. Medians and ratios of one run: `cargo bench --bench sql`.
+//! With `SCOUT_BENCH_JSON=FILE`, rows for `docs/benchmarks.md` too.
 //!
 //! With `--count NAME` it runs one case a fixed number of times and nothing else, for instruction counters
 //! (`perf stat -e instructions:u`, `valgrind --tool=callgrind`).
@@ -11,10 +12,13 @@
     reason = "a benchmark prints, and may stop at what it did not expect"
 )]
 
+mod rows;
+
 use std::hint::black_box;
 use std::time::Instant;
 
 use regex::Regex;
+use rows::Row;
 use scoutcore::sql::{Dialect, Memo, Naming, Scratch, analyse, sanitize, summarize};
 use sqlparser::dialect::{GenericDialect, MySqlDialect, PostgreSqlDialect};
 use sqlparser::parser::Parser;
@@ -243,6 +247,12 @@ fn main() {
             base = mean;
         }
         println!("{name:<36} {middle:>9.0} ns {mean:>9.0} ns {:>7.1}x", mean / base);
+        let note = format!("{} statements under 1 KB; mean {mean:.0} ns", each.len());
+        let ours = !name.starts_with("regex") && !name.starts_with("sqlparser");
+        // Extremes of statements say nothing of noise: the middle half's instead.
+        let middle_half = each[each.len() / 4..=each.len() * 3 / 4].to_vec();
+        Row { section: "sql", row: name, ours, unit: "ns/statement", note: &note }
+            .write(middle_half);
     }
 
     println!("\n{:<36} {:>12} {:>12}", "long statements", "median", "throughput");
@@ -253,6 +263,9 @@ fn main() {
                 sanitize(&mut scratch, sql.as_bytes(), Dialect::Postgres, false).len(),
             ))
         });
-        println!("{name:<36} {:>9.1} us {:>7.2} GB/s", time / 1e3, sql.len() as f64 / time);
+        let speed = sql.len() as f64 / time;
+        println!("{name:<36} {:>9.1} us {speed:>7.2} GB/s", time / 1e3);
+        let row = format!("sanitize, {name}");
+        Row { section: "sql", row: &row, ours: true, unit: "GB/s", note: "" }.write(vec![speed]);
     }
 }

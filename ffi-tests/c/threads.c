@@ -1,6 +1,7 @@
 /* Many threads: at once, short-lived, ending with things unsaid, flushing, shutting down. */
 #include "check.h"
 
+#include <dirent.h>
 #include <pthread.h>
 
 static pthread_barrier_t all_recorded;
@@ -364,6 +365,53 @@ static void thread_destructors(void)
     expect_requests("Controller/last words", accepted);
 }
 
+/* Voluntary context switches of the core's own threads: how often they woke. */
+static long wakeups(void)
+{
+    char path[320], line[256];
+    long sum = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    CHECK(tasks);
+    for (struct dirent *entry; (entry = readdir(tasks));) {
+        if (entry->d_name[0] == '.' || atoi(entry->d_name) == getpid())
+            continue;
+        snprintf(path, sizeof path, "/proc/self/task/%s/status", entry->d_name);
+        FILE *file = fopen(path, "r");
+        while (file && fgets(line, sizeof line, file)) {
+            long value;
+            if (sscanf(line, "voluntary_ctxt_switches: %ld", &value) == 1)
+                sum += value;
+        }
+        if (file)
+            fclose(file);
+    }
+    closedir(tasks);
+    return sum;
+}
+
+/* An idle host sleeps: a core with nothing to do wakes for nothing but a record. */
+static void idle(void)
+{
+    scout_core_t core = core_in("data", NULL);
+    int asleep = 0;
+    for (int i = 0; i < 30 && !asleep; i++) {
+        long before = wakeups();
+        sleep(3);
+        asleep = wakeups() == before;
+    }
+    if (!asleep)
+        FAIL("it woke within each of thirty times three seconds");
+    uint64_t clock = scout_now(core), system = unix_ns();
+    if ((clock > system ? clock - system : system - clock) > 1000000000)
+        FAIL("its clock is off: %llu, and not %llu", (unsigned long long)clock, (unsigned long long)system);
+    STATUS(record_request(core, "Controller/idle"), SCOUT_OK);
+    for (int i = 0; i < 600 && stat_of(core, "records_drained") < 1; i++)
+        usleep(100000);
+    SAME(stat_of(core, "records_drained"), 1);
+    flushed(core);
+    expect_requests("Controller/idle", 1);
+}
+
 const test_t thread_tests[] = {
     {"thread-exit", thread_exit},
     {"short-lived-threads", short_lived_threads},
@@ -375,6 +423,7 @@ const test_t thread_tests[] = {
     {"shutdown-races-everything", shutdown_races_everything},
     {"many-threads-at-once", many_threads_at_once},
     {"saturated", saturated},
+    {"idle", idle},
     {"thread-destructors", thread_destructors},
     {NULL, NULL},
 };

@@ -9,7 +9,7 @@ use crate::payload::Metadata;
 use crate::recorder::{NameTable, Recorder, SUFFIX, SegmentFile, clock};
 use crate::spool::{Place, Spool};
 use crate::sys::{dir::Dir, host, random};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -49,6 +49,10 @@ pub(super) struct Threads {
     pub(super) courier: OnceLock<std::thread::Thread>,
     /// Threads that could not be had.
     pub(super) failed: AtomicU64,
+    /// When the last look at the spool began that found nothing waiting; monotonic, 0 for never.
+    pub(super) emptied_ns: AtomicU64,
+    /// The worker sleeps until something is recorded or asked for.
+    pub(super) dozing: AtomicBool,
 }
 
 /// The parts' own counts as of their last turn, so that stats wait for nobody.

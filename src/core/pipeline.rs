@@ -30,6 +30,9 @@ pub(super) struct Settled {
     pub(super) drained: DrainReport,
     /// Where the least safe of them is.
     pub(super) safety: Safety,
+    /// Nothing is in the pipeline, and nothing was: no record, open request, minute, or segment to
+    /// give back.
+    pub(super) is_empty: bool,
 }
 
 impl Pipeline {
@@ -47,7 +50,9 @@ impl Pipeline {
         let mut drained = self.round(core);
         let closed = self.engine.has_closed(clock::now());
         if extent == Extent::Closed && !closed && !self.drainer.is_pressed(&core.recorder) {
-            return Settled { drained, safety: Safety::Disk };
+            let is_empty =
+                drained.records == 0 && self.engine.is_empty() && self.drainer.is_empty();
+            return Settled { drained, safety: Safety::Disk, is_empty };
         }
         // A request is complete one round after its root came in; and the fewer are open, the less
         // has to be carried over.
@@ -62,7 +67,7 @@ impl Pipeline {
         };
         // What only makes room need not outlive the machine.
         let synced = closed || extent != Extent::Closed;
-        Settled { drained, safety: self.checkpoint(core, periods, synced) }
+        Settled { drained, safety: self.checkpoint(core, periods, synced), is_empty: false }
     }
 
     /// Puts periods into the spool, and gives back the segments that they were made from.

@@ -12,16 +12,21 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 /// Looks for files whose owner is dead, and brings what is in them into the spool: each record
-/// once, whenever this process dies in between, and whoever else tries at the same time.
-pub(super) fn recover(core: &Core) {
-    let Some(dir) = &core.files else { return };
+/// once, whenever this process dies in between, and whoever else tries at the same time. Whether
+/// there were any.
+pub(super) fn recover(core: &Core) -> bool {
+    let Some(dir) = &core.files else { return false };
+    let mut found = false;
     let mut others = Vec::new();
     for (name, _) in dir.files().into_iter().flatten() {
         if !name.ends_with(SUFFIX) {
             continue;
         }
         match dir.duplicate().and_then(|dir| SegmentFile::adopt(dir, name.clone())) {
-            Ok(Adopted::File(file)) => recover_file(core, &file),
+            Ok(Adopted::File(file)) => {
+                found = true;
+                recover_file(core, &file);
+            }
             // Its owner may be this core itself.
             Ok(Adopted::Nothing) => {}
             Ok(Adopted::OtherVersion(version)) => others.push((name, version)),
@@ -41,6 +46,7 @@ pub(super) fn recover(core: &Core) {
             });
         }
     }
+    found
 }
 
 /// Hands on the records of this application's dead processes that are yet to be recovered, and

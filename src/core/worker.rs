@@ -8,20 +8,29 @@ use super::log::Level;
 use super::pipeline::{Extent, Settled};
 use super::recovery;
 use crate::model::Minute;
-use crate::recorder::{SegmentFile, clock};
+use crate::recorder::{self, SegmentFile, clock};
 use crate::spool::Safety;
+use crate::sys::clock::monotonic_ns;
 use crate::sys::thread;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// The longest sleep: an idle core wakes once a second.
+/// The longest sleep of a core with something to do: it wakes once a second.
 const IDLE: Duration = Duration::from_secs(1);
 /// The shortest sleep between two drains under load.
 const BUSY: Duration = Duration::from_millis(10);
 /// How often the files of dead processes are looked for.
 const RECOVERY: Duration = Duration::from_secs(15);
+/// The sleep of a core with nothing to do, unless something is recorded or asked for: then dead
+/// processes' files are looked for all the same.
+const DOZE: Duration = Duration::from_secs(600);
+/// How long after the pipeline was emptied into the spool, or a flush did that, its minute is over
+/// and its stragglers are in: what a look at the spool finds after that is all there is.
+const SETTLED: Duration = Duration::from_secs(60 + GRACE.as_secs() + 5);
+/// How long recording calls in progress are waited for before a doze.
+const PATIENCE: Duration = Duration::from_millis(20);
 /// How long an unattended round of deliveries may take.
 const ROUND: Duration = Duration::from_secs(120);
 
@@ -60,6 +69,8 @@ struct Turn {
     next_recovery: Instant,
     /// Turns in a row that the lock of the file for records could not be renewed.
     unlocked: u32,
+    /// When there was last something to do, if ever.
+    busy: Option<Instant>,
     done: bool,
 }
 
@@ -70,6 +81,7 @@ fn run(core: &'static Core, turn: fn(&'static Core, &mut Turn)) {
         next_delivery: now + IDLE,
         next_recovery: now,
         unlocked: 0,
+        busy: None,
         done: false,
     };
     while !state.done {
@@ -86,10 +98,15 @@ fn run(core: &'static Core, turn: fn(&'static Core, &mut Turn)) {
 
 fn worker_turn(core: &'static Core, turn: &mut Turn) {
     clock::renew();
+    if core.threads.dozing.swap(false, Ordering::Relaxed) {
+        wake_up(core, turn);
+    }
     core.test_panic("worker");
     if Instant::now() >= turn.next_recovery {
         turn.next_recovery = Instant::now() + RECOVERY;
-        recovery::recover(core);
+        if recovery::recover(core) {
+            turn.busy = Some(Instant::now());
+        }
     }
     hold_on(core, turn);
     let requested = core.board.requested();
@@ -105,6 +122,9 @@ fn worker_turn(core: &'static Core, turn: &mut Turn) {
     };
     core.recorder.prepare();
     turn.sleep = next_sleep(turn.sleep, &settled);
+    if asked || !settled.is_empty {
+        turn.busy = Some(Instant::now());
+    }
     if asked || requested.is_ending {
         core.board.note_settled(requested.satisfied(), settled.safety);
     }
@@ -114,6 +134,47 @@ fn worker_turn(core: &'static Core, turn: &mut Turn) {
         None => deliver(core, turn, requested, Instant::now() + ROUND),
     }
     turn.done = requested.is_ending;
+    if !turn.done {
+        doze(core, turn);
+    }
+}
+
+/// Sleeps for long, if there is nothing to do: no records, nothing open, nothing to deliver.
+fn doze(core: &Core, turn: &mut Turn) {
+    if turn.sleep < IDLE
+        || !is_delivered(core, turn)
+        || !recorder::doze(core.slot, &core.recorder, PATIENCE)
+    {
+        return;
+    }
+    core.threads.dozing.store(true, Ordering::Relaxed);
+    // From here on a record wakes this thread; what came before is found now.
+    if settle(core, Extent::Closed).is_some_and(|settled| settled.is_empty) {
+        clock::rest();
+        turn.sleep = DOZE;
+    } else {
+        turn.busy = Some(Instant::now());
+        turn.sleep = BUSY;
+    }
+}
+
+/// Whether the last look at the spool found nothing, and was late enough to find everything.
+fn is_delivered(core: &Core, turn: &Turn) -> bool {
+    let emptied = core.threads.emptied_ns.load(Ordering::Acquire);
+    let ago = Duration::from_nanos(monotonic_ns().saturating_sub(emptied));
+    emptied != 0 && turn.busy.is_none_or(|busy| busy.elapsed() >= ago + SETTLED)
+}
+
+/// After a doze, whatever ended it.
+fn wake_up(core: &Core, turn: &mut Turn) {
+    turn.sleep = BUSY;
+    if recorder::awake(core.slot, &core.recorder) {
+        // Its record may not be published yet.
+        turn.busy = Some(Instant::now());
+    }
+    if let Some(courier) = core.threads.courier.get() {
+        courier.unpark();
+    }
 }
 
 /// Renews the lock of the file for records: the host may have closed all descriptors.
@@ -138,7 +199,7 @@ fn courier_turn(core: &'static Core, turn: &mut Turn) {
         deliver(core, turn, requested, Instant::now() + ROUND);
         turn.done = requested.is_ending;
     }
-    turn.sleep = IDLE;
+    turn.sleep = if core.threads.dozing.load(Ordering::Relaxed) { DOZE } else { IDLE };
 }
 
 /// A round of deliveries, if one was asked for or is due.
@@ -147,7 +208,11 @@ fn deliver(core: &Core, turn: &mut Turn, requested: Requested, deadline: Instant
     if !asked && Instant::now() < turn.next_delivery {
         return;
     }
+    let began = monotonic_ns();
     let left = courier_round(core, asked, deadline);
+    if matches!(left, Left::Nothing | Left::Rejected) {
+        core.threads.emptied_ns.store(began, Ordering::Release);
+    }
     turn.next_delivery = Instant::now() + until_next(core, left);
     if requested.is_ending {
         // Before the answer: when a shutdown returns, no file is left that it could have removed.

@@ -207,6 +207,11 @@ impl Engine {
         self.minutes.iter().any(|live| live.minute < now || live.minute > ahead)
     }
 
+    /// Whether it has no request and no minute.
+    pub fn is_empty(&self) -> bool {
+        self.minutes.is_empty() && self.requests.open_len() == 0
+    }
+
     /// Whether a request is being assembled.
     pub fn is_open(&mut self, trace: TraceId) -> bool {
         let at = self.requests.find(trace);

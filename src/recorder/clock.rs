@@ -3,7 +3,8 @@
 //! A straight line fitted to the system's monotonic clock, which the background thread renews about
 //! once a second. Each renewal starts where the last line would have been, and bends the slope to
 //! meet the system's clock a second later: so it does not step, and does not drift. Until the first
-//! line, and where there is no counter to trust, the system's clock is read instead.
+//! line, while it [rests](rest), and where there is no counter to trust, the system's clock is read
+//! instead.
 
 use crate::model::UnixNanos;
 use crate::sys::{clock, fork};
@@ -92,11 +93,7 @@ fn scale(ticks: u64, slope: u64) -> u64 {
 
 /// Renews the line. By the background thread, about once a second; does not wait.
 pub fn renew() {
-    let mine = fork::current();
-    let before = RENEWING.load(Ordering::Relaxed);
-    if before == mine
-        || RENEWING.compare_exchange(before, mine, Ordering::Acquire, Ordering::Relaxed).is_err()
-    {
+    if !begin_renewing() {
         return;
     }
     let monotonic = clock::monotonic_ns();
@@ -113,6 +110,25 @@ pub fn renew() {
     RENEWING.store(0, Ordering::Release);
 }
 
+/// Nobody will renew the line for long, and it would drift: the system's clock is read until the
+/// next renewal, which begins a new line.
+pub fn rest() {
+    if begin_renewing() {
+        let version = LINE.version.load(Ordering::Relaxed);
+        if version != 0 {
+            LINE.version.store(version | 1, Ordering::Release);
+        }
+        RENEWING.store(0, Ordering::Release);
+    }
+}
+
+fn begin_renewing() -> bool {
+    let mine = fork::current();
+    let before = RENEWING.load(Ordering::Relaxed);
+    before != mine
+        && RENEWING.compare_exchange(before, mine, Ordering::Acquire, Ordering::Relaxed).is_ok()
+}
+
 fn fit(ticks: u64, monotonic: u64, offset: u64) {
     let elapsed_ns = monotonic.saturating_sub(ORIGIN_NS.load(Ordering::Relaxed));
     let elapsed_ticks = ticks.saturating_sub(ORIGIN_TICKS.load(Ordering::Relaxed));
@@ -122,7 +138,9 @@ fn fit(ticks: u64, monotonic: u64, offset: u64) {
     let true_slope = ((u128::from(elapsed_ns) << 32) / u128::from(elapsed_ticks)) as u64;
     let target = monotonic.wrapping_add(offset);
     let old_slope = LINE.slope.load(Ordering::Relaxed);
-    if LINE.version.load(Ordering::Relaxed) == 0 || old_slope == 0 {
+    let version = LINE.version.load(Ordering::Relaxed);
+    // None, or one that rested, or that a dead thread of the parent left half written.
+    if version == 0 || version & 1 != 0 || old_slope == 0 {
         return write(ticks, target, true_slope);
     }
     let passed = ticks.saturating_sub(LINE.base_ticks.load(Ordering::Relaxed));

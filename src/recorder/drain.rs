@@ -86,6 +86,11 @@ impl Drainer {
         report
     }
 
+    /// Whether no segment waits for a checkpoint.
+    pub fn is_empty(&self) -> bool {
+        self.retained.is_empty()
+    }
+
     /// Whether so many segments wait for a checkpoint that threads may soon find none.
     pub fn is_pressed(&self, recorder: &Recorder) -> bool {
         let many = (recorder.limit / 4).max(1);

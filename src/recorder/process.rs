@@ -243,12 +243,73 @@ pub fn install(slot: usize, recorder: &'static Recorder) {
     }
 }
 
+/// In a slot's stamp while its drainer sleeps for long: no call finds its own stamp there then, so
+/// the next record takes the slow way, and wakes the drainer. A stamp itself fits 62 bits.
+const DOZING: u64 = 1 << 62;
+
+/// Before the drainer sleeps for long: from now on, the next record wakes it. What was recorded so
+/// far is published when this returns true. False, and all is as before, when a call did not end
+/// within `patience`, or the recorder has ended.
+pub fn doze(slot: usize, recorder: &Recorder, patience: Duration) -> bool {
+    let process = current();
+    let Some(place) = process.slots.get(slot) else { return false };
+    let (awake, dozing) = (recorder.stamp, recorder.stamp | DOZING);
+    if place.stamp.compare_exchange(awake, dozing, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+        return false;
+    }
+    // As in `retire`: a call that began before sees the new stamp, or is seen here as busy.
+    thread::heavy_fence();
+    let deadline = Instant::now() + patience;
+    let quiet = process.threads.iter().all(|thread| wait_until_idle(thread, deadline));
+    if !quiet {
+        rouse(process, slot, recorder.stamp);
+    }
+    quiet
+}
+
+/// The drainer is awake again; whether it was a record that woke it.
+pub fn awake(slot: usize, recorder: &Recorder) -> bool {
+    let process = current();
+    let stamp = process.slots.get(slot).map(|place| place.stamp.load(Ordering::SeqCst));
+    rouse(process, slot, recorder.stamp);
+    stamp == Some(recorder.stamp)
+}
+
+/// Whether the recorder with `stamp` is live in the slot, and only dozes.
+#[cold]
+#[inline(never)]
+pub(super) fn is_dozing(process: &Process, slot: usize, stamp: u64) -> bool {
+    let held = process.slots.get(slot).map(|place| place.stamp.load(Ordering::Relaxed));
+    stamp != 0 && held == Some(stamp | DOZING)
+}
+
+/// A record comes for a recorder that is not live: if that only dozes, it is live now, the clock is
+/// right, and the drainer wakes. Atomic operations and one system call; does not wait.
+#[cold]
+#[inline(never)]
+pub(super) fn rouse(process: &Process, slot: usize, stamp: u64) -> bool {
+    let Some(place) = process.slots.get(slot).filter(|_| stamp != 0) else { return false };
+    let dozing = stamp | DOZING;
+    match place.stamp.compare_exchange(dozing, stamp, Ordering::SeqCst, Ordering::SeqCst) {
+        Ok(_) => {
+            super::clock::renew();
+            if let Some(recorder) = place.recorder.get() {
+                recorder.wake();
+            }
+            true
+        }
+        // Another thread was first.
+        Err(held) => held == stamp,
+    }
+}
+
 /// Ends a recorder: no record is accepted after this returns, and every record that was accepted
 /// is published. Waits for calls in progress, at most until `deadline`; false when one did not end.
 pub fn retire(slot: usize, recorder: &Recorder, deadline: Instant) -> bool {
     let process = current();
     if let Some(slot) = process.slots.get(slot) {
-        let _ = slot.stamp.compare_exchange(recorder.stamp, 0, Ordering::SeqCst, Ordering::SeqCst);
+        let ended = |held: u64| (held & !DOZING == recorder.stamp).then_some(0);
+        let _ = slot.stamp.fetch_update(Ordering::SeqCst, Ordering::SeqCst, ended);
     }
     // Pairs with the light fence in `writer::record`: a call that began before sees the new stamp
     // and refuses, or is seen here as busy.

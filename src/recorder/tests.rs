@@ -315,3 +315,62 @@ fn on_file_segments_are_given_back_by_checkpoints_and_carry_what_is_open() {
     assert!(!path.join(format!("x{SUFFIX}")).exists());
     std::fs::remove_dir_all(path).unwrap();
 }
+
+#[test]
+fn a_record_wakes_a_drainer_that_dozes() {
+    let mut f = fixture(10, 1 << 20);
+    let (slot, stamp, recorder) = (f.slot, f.stamp, f.recorder);
+    recorder.set_drainer(std::thread::current());
+    let patience = Duration::from_secs(60);
+    put(slot, stamp, 1).unwrap();
+    assert!(doze(slot, recorder, patience));
+    assert!(!doze(slot, recorder, patience), "it dozes already");
+    assert_eq!(f.drain(), [1]);
+    assert!(is_live(slot, stamp), "spans begin as ever");
+    assert!(!awake(slot, recorder), "nothing woke it");
+
+    assert!(doze(slot, recorder, patience));
+    std::thread::spawn(move || put(slot, stamp, 2).unwrap()).join().unwrap();
+    assert!(awake(slot, recorder), "the record did");
+    let began = Instant::now();
+    std::thread::park_timeout(patience);
+    assert!(began.elapsed() < patience, "the wake-up was waiting");
+    assert_eq!(f.drain(), [2]);
+
+    assert!(doze(slot, recorder, patience));
+    assert!(retire(slot, recorder, Instant::now() + patience));
+    assert_eq!(put(slot, stamp, 3), Err(Refusal::NotLive));
+    assert!(!doze(slot, recorder, patience) && !is_live(slot, stamp));
+}
+
+#[test]
+fn no_record_is_slept_over() {
+    let mut f = fixture(11, 1 << 20);
+    let (slot, stamp, recorder) = (f.slot, f.stamp, f.recorder);
+    recorder.set_drainer(std::thread::current());
+    let patience = Duration::from_secs(60);
+    let mut seen = Vec::new();
+    std::thread::scope(|scope| {
+        for t in 0..2u64 {
+            scope.spawn(move || {
+                for id in 1..=400 {
+                    put(slot, stamp, t * 400 + id).unwrap();
+                    std::thread::sleep(Duration::from_micros(id * 7 % 90));
+                }
+            });
+        }
+        while seen.len() < 800 {
+            let dozes = doze(slot, recorder, patience);
+            let found = f.drain();
+            if dozes && found.is_empty() {
+                let began = Instant::now();
+                std::thread::park_timeout(patience);
+                assert!(began.elapsed() < patience, "{} of 800", seen.len());
+            }
+            awake(slot, recorder);
+            seen.extend(found);
+        }
+    });
+    seen.sort_unstable();
+    assert_eq!(seen, (1..=800).collect::<Vec<_>>());
+}

@@ -1,4 +1,4 @@
-use super::process::{Process, Recorder};
+use super::process::{Process, Recorder, is_dozing, rouse};
 use super::segment::{CAPACITY, Segment};
 use super::thread::{Entered, Numbers, Writer, existing, mine};
 use crate::model::{SpanId, TraceId};
@@ -35,7 +35,7 @@ pub fn record<E>(
         return Err(reentrant(slot));
     };
     let process = entered.process();
-    if !live(process, slot, stamp) {
+    if !live(process, slot, stamp) && !rouse(process, slot, stamp) {
         return Err(Refusal::NotLive);
     }
     let Some(writer) = entered.writer(slot) else { return Err(Refusal::NotLive) };
@@ -184,7 +184,8 @@ fn reentrant(slot: usize) -> Refusal {
 /// Whether the recorder with `stamp` is live in `slot`, in this process.
 #[inline]
 pub fn is_live(slot: usize, stamp: u64) -> bool {
-    live(mine().process, slot, stamp)
+    let process = mine().process;
+    live(process, slot, stamp) || is_dozing(process, slot, stamp)
 }
 
 #[inline(always)]

@@ -57,7 +57,7 @@ module Scout
   # Random ids, from a generator of our own: an application that seeds `Kernel.srand` must not get
   # the same ids in each process. Seeded anew in a forked child.
   module Ids
-    RANGE = (1..(1 << 62) - 1).freeze # what Ruby holds without allocating
+    LIMIT = (1 << 62) - 1 # what Ruby holds without allocating
 
     @random = Random.new
     @pid = Process.pid
@@ -68,7 +68,7 @@ module Scout
     end
 
     def self.span
-      @random.rand(RANGE)
+      @random.rand(LIMIT) + 1 # cheaper than of a range, and never 0
     end
   end
 
