@@ -21,8 +21,7 @@ Written by `make bench`; nothing here is written by hand. Figures are medians of
   sampling, no attribute left out. A statement is an attribute on both sides.
 - **The clock** is read by the binding or the peer, unless a row says that times are given.
 - A figure is nanoseconds of CPU of the thread that records (native and Elixir: of elapsed time).
-  Where a peer moves work to a collector thread, the note has the whole process's CPU; ours is
-  beside the native rows, analysis and writing to disk included.
+  Native rows have the whole process's CPU beside it, since tracers move work to other threads.
 - Rounds whose records found no room do not count: such a run fails.
 - A *floor* is the least that the runtime asks: an empty foreign call.
 - Low and high are the extremes of the rounds; of `sql`, those of the middle half of the statements.
@@ -34,7 +33,7 @@ Written by `make bench`; nothing here is written by hand. Figures are medians of
 """
 
 SECTIONS = [
-    ("native", "Native", "Through the loaded shared object, from C: `benches/native.c`; instructions under callgrind."),
+    ("native", "Native", "`benches/tracing`: through the loaded shared object, from C, beside tracers in Rust. CPU is the whole process's, threads behind the scenes included: ours analyses every request there and writes the minute. Instructions: `ffi-tests/hot/run.py`, under callgrind."),
     ("python", "Python", "`benches/languages/python.py`, and `peers.py` with the agents from PyPI."),
     ("ruby", "Ruby", "`benches/languages/ruby.rb`, through the ffi gem and through Fiddle."),
     ("elixir", "Elixir", "`benches/languages/elixir.exs`, a NIF."),

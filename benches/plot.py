@@ -23,7 +23,7 @@ text { font: 12px system-ui, sans-serif; fill: #1f2328 }
 
 # What is plotted as bars, from which section, and which rows of it.
 GROUPS = [
-    ("From C and Rust", "native", lambda row: "thread" in row or "scoutcore" not in row),
+    ("From C and Rust", "native", lambda row: "memory" not in row and "2 threads" not in row),
     ("Python", "python", lambda row: row == "scoutcore, a statement" or not row.startswith(("scoutcore", "of which"))),
     ("Ruby", "ruby", lambda row: row.startswith("ffi") and "a statement" in row),
     ("Elixir", "elixir", lambda row: "a statement" in row or "one call" in row),

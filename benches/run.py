@@ -34,7 +34,7 @@ MIB = 1 << 20
 def run(*command, **environment):
     """Runs a command to its end, in this repository, with the library that was built."""
     variables = {**os.environ, "SCOUTCORE_LIB": LIBRARY, **environment}
-    subprocess.run(command, cwd=ROOT, env=variables, check=True, timeout=600)
+    subprocess.run(command, cwd=ROOT, env=variables, check=True, timeout=1200)
 
 
 def write(rows, section, name, unit, samples, note=""):
@@ -63,18 +63,8 @@ def told(program, folder):
 
 
 def native(rows):
-    """The hot path from C: time of the calls, and CPU of the whole process."""
-    with tempfile.TemporaryDirectory() as folder:
-        cases = {}
-        for line in told(compiled("native.c", folder), folder):
-            cases.setdefault(line["row"], []).append(line)
-    for name, rounds in cases.items():
-        cpu = statistics.median(line["cpu"] for line in rounds)
-        note = "whole process, analysis and flush included: %.0f ns of CPU" % cpu
-        refused = sum(line["refused"] for line in rounds)
-        if refused:
-            note += "; %d refused" % refused
-        write(rows, "native", name, "ns/span", [line["nanos"] for line in rounds], note)
+    """The hot path from C beside Rust's tracers: time of the calls, and CPU of the whole process."""
+    run(sys.executable, os.path.join(HERE, "tracing", "run.py"), "--jsonl", rows)
 
 
 def instructions(rows):

@@ -60,6 +60,12 @@ def _stubs(report, name):
     return paths
 
 
+C_HARNESS = [
+    "harness.c", "check.c", "misuse.c", "record.c", "batches.c", "threads.c", "cores.c", "forks.c",
+    "signals.c", "faults.c", "descriptors.c",
+]
+
+
 def c(report):
     if not shutil.which("gcc"):
         return report.missing("c", "gcc")
@@ -69,10 +75,7 @@ def c(report):
     report.test("c/header-as-c++", ["gcc", "-x", "c++", "-std=c++11", *alone])
     linked = _linked(report)
     programs = {
-        "harness": [
-            "harness.c", "check.c", "misuse.c", "record.c", "batches.c", "threads.c", "cores.c",
-            "forks.c", "signals.c", "faults.c", "descriptors.c",
-        ],
+        "harness": C_HARNESS,
         "unload": ["unload.c"],
     }
     for name, sources in programs.items():
@@ -94,6 +97,29 @@ def c(report):
     report.test("c/unload", [_built("c", "unload"), report.library])
     folder = report.folder("c/example")
     report.test("c/example", [_built("c", "app")], folder=folder, expect=EXAMPLE)
+    return None
+
+
+# Of the C harness's tests, those that take long under valgrind: all they add is repetition.
+SLOW_UNDER_VALGRIND = {
+    "burst", "fork-busy", "forks", "idle", "live-threads", "short-threads", "threads",
+}
+
+
+def memcheck(report):
+    """The C harness under valgrind: no invalid access, no use of what was never written, no leak."""
+    if not shutil.which("valgrind"):
+        return report.missing("memcheck", "valgrind")
+    linked = _linked(report)
+    harness = _built("c", "harness")
+    files = [_here("c", source) for source in C_HARNESS]
+    if not report.build("memcheck/harness", [*CC, *files, "-o", harness, *linked]):
+        return None
+    valgrind = ["valgrind", "--quiet", "--error-exitcode=9", "--leak-check=full",
+                "--errors-for-leak-kinds=definite", "--trace-children=no", "--child-silent-after-fork=yes"]
+    for test in _lines([harness, "--list"], report):
+        if test not in SLOW_UNDER_VALGRIND:
+            report.test("memcheck/" + test, [*valgrind, harness, test], timeout=300)
     return None
 
 
@@ -222,6 +248,6 @@ def kill(report):
     report.test("kill/random-points", [sys.executable, _here("kill", "run.py"), "300"], timeout=300)
 
 
-ALL = {"c": c, "python": python, "ruby": ruby, "elixir": elixir, "scenario": same_payload,
+ALL = {"c": c, "memcheck": memcheck, "python": python, "ruby": ruby, "elixir": elixir, "scenario": same_payload,
        "delivery": delivery, "servers": servers,
        "processes": processes, "kill": kill}  # fmt: skip

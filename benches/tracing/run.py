@@ -91,7 +91,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--ours", action="store_true", help="without the peers")
-    parser.add_argument("--jsonl", default=os.path.join(TARGET, "tracing.jsonl"), help="where to add the rows")
+    parser.add_argument("--jsonl", default=os.path.join(TARGET, "native.jsonl"), help="where to add the rows")
     options = parser.parse_args()
     program, peers = build(not options.ours)
     rows = {}
@@ -110,7 +110,7 @@ def main():
                 shown.append((statistics.median(values), min(values), max(values)))
                 note = "%d rounds" % len(values) + (", %d spans refused" % lost if lost else "")
                 line = {
-                    "section": "tracing", "row": name, "ours": is_ours, "unit": metric,
+                    "section": "native", "row": name, "ours": is_ours, "unit": metric,
                     "median": round(shown[-1][0], 1), "low": round(shown[-1][1], 1),
                     "high": round(shown[-1][2], 1), "note": note,
                 }
