@@ -52,6 +52,7 @@ fn counters(core: &Core) -> Map<String, Value> {
         let counters = spool.counters();
         add("spool_spans_given_up", counters.spans_given_up.into());
         add("spool_files_damaged", counters.files_damaged.into());
+        add("spool_files_of_other_versions", counters.files_of_other_versions.into());
         add("spool_spans_damaged", counters.spans_damaged.into());
         add("spool_files_merged", counters.files_merged.into());
         add("spool_write_errors", counters.write_errors.into());

@@ -1,15 +1,19 @@
+use super::frame::{self, FrameError};
 use super::memory::Held;
 use super::name::{self, ALONE, File, Kind, MERGED, MERGING, PARCEL, PENDING};
-use super::{Body, Item, Merged, Parcel, Storage, frame};
+use super::{Body, Item, Merged, Parcel, Storage};
 use crate::model::Minute;
 use crate::sys::dir::{Dir, Lock};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 
 /// A spool file is never larger.
 const FILE_LIMIT: u64 = 256 << 20;
 /// Refused or damaged files kept to be looked at.
 const SET_ASIDE: usize = 16;
+
+/// Files of other versions that are remembered.
+const MOST_FOREIGN: usize = 10_000;
 
 /// Where something put in is safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +33,8 @@ pub struct Counters {
     pub files_damaged: u64,
     /// Spans in these files, by their names.
     pub spans_damaged: u64,
+    /// Files of other versions of this library, left alone.
+    pub files_of_other_versions: u64,
     /// Files merged into coarser ones, to make room.
     pub files_merged: u64,
     /// Writes that failed; what they held is kept in memory.
@@ -56,6 +62,8 @@ pub struct Spool<T, S = Dir> {
     unsynced: Vec<String>,
     /// Files that do not count any more: removing them failed so far.
     spent: VecDeque<String>,
+    /// Files of other versions: for whoever knows them.
+    foreign: HashSet<String>,
     pub(super) counters: Counters,
 }
 
@@ -71,6 +79,7 @@ impl<T: Item, S: Storage> Spool<T, S> {
             unnamed: Vec::new(),
             unsynced: Vec::new(),
             spent: VecDeque::new(),
+            foreign: HashSet::new(),
             counters: Counters::default(),
         }
     }
@@ -474,7 +483,11 @@ impl<T: Item, S: Storage> Spool<T, S> {
         let files = self.dir.as_ref().map_or(Ok(Vec::new()), Storage::files)?;
         let mut files: Vec<File> =
             files.into_iter().filter_map(|(name, bytes)| File::of(name, bytes)).collect();
-        files.retain(|file| !self.held.is_source(&file.name) && !self.spent.contains(&file.name));
+        files.retain(|file| {
+            !self.held.is_source(&file.name)
+                && !self.spent.contains(&file.name)
+                && !self.foreign.contains(&file.name)
+        });
         files.sort_by(|a, b| (a.first, a.last, &a.name).cmp(&(b.first, b.last, &b.name)));
         Ok(files)
     }
@@ -492,12 +505,19 @@ impl<T: Item, S: Storage> Spool<T, S> {
         self.load(&file.name).ok()?
     }
 
-    /// Reads a file. `None`: it was damaged and is set aside, or is gone. An error: it cannot be
-    /// read now, for nothing that is wrong with it.
+    /// Reads a file. `None`: it was damaged and is set aside, or is another version's, or is gone.
+    /// An error: it cannot be read now, for nothing that is wrong with it.
     fn load<V: serde::de::DeserializeOwned>(&mut self, name: &str) -> io::Result<Option<V>> {
         let Some(dir) = &self.dir else { return Ok(None) };
         let value = match dir.read(name, FILE_LIMIT) {
-            Ok(bytes) => frame::decode(&bytes).ok().and_then(|b| serde_json::from_slice(b).ok()),
+            Ok(bytes) => match frame::decode(&bytes) {
+                Ok(body) => serde_json::from_slice(body).ok(),
+                Err(FrameError::OtherVersion(_)) => {
+                    self.leave_alone(name);
+                    return Ok(None);
+                }
+                Err(_) => None,
+            },
             Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -509,6 +529,16 @@ impl<T: Item, S: Storage> Spool<T, S> {
             self.move_aside(name, &format!("{name}.damaged"));
         }
         Ok(value)
+    }
+
+    fn leave_alone(&mut self, name: &str) {
+        if self.foreign.len() >= MOST_FOREIGN {
+            // Those that are still there are met again.
+            self.foreign.clear();
+        }
+        if self.foreign.insert(name.to_owned()) {
+            self.counters.files_of_other_versions += 1;
+        }
     }
 }
 

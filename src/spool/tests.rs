@@ -118,6 +118,29 @@ fn damaged_files_are_set_aside_and_the_rest_goes_on() {
 }
 
 #[test]
+fn files_of_another_version_are_left_to_whoever_knows_them() {
+    let path = directory("versions");
+    let mut spool = open(&path, 1, 1 << 20);
+    spool.put(count(7, 3));
+    let theirs = path.join(names(&path).pop().unwrap());
+    let mut bytes = std::fs::read(&theirs).unwrap();
+    bytes[4] = 2;
+    bytes.extend(b"what only version 2 can read");
+    std::fs::write(&theirs, &bytes).unwrap();
+    spool.put(count(7, 4));
+    let claim = spool.claim().unwrap().unwrap();
+    assert!(spool.pack(&claim, Minute(7), "id".into(), render).unwrap());
+    let parcel = spool.next_parcel(&claim).unwrap();
+    assert_eq!(parcel.spans, 4);
+    spool.delivered(&claim, parcel);
+    assert!(spool.minutes(&claim, ALL).is_empty(), "nothing is left for this version to do");
+    let counters = spool.counters();
+    assert_eq!((counters.files_damaged, counters.files_of_other_versions), (0, 1));
+    assert_eq!(std::fs::read(&theirs).unwrap(), bytes, "untouched");
+    std::fs::remove_dir_all(path).unwrap();
+}
+
+#[test]
 fn over_its_limit_the_oldest_go_and_are_counted() {
     let path = directory("limit");
     let mut spool = open(&path, 1, 150);
