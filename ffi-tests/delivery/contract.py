@@ -430,7 +430,11 @@ def a_proxy_is_used_unless_no_proxy_names_the_host():
             while True:
                 connection, _ = server.accept()
                 connection.settimeout(5)
-                connects.append(connection.recv(4096).split(b"\r\n")[0])
+                asked = connection.recv(4096)
+                # A client may write its request in pieces.
+                while b"\r\n\r\n" not in asked and (more := connection.recv(4096)):
+                    asked += more
+                connects.append(asked.split(b"\r\n")[0])
                 connection.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
                 connection.close()
 

@@ -113,6 +113,9 @@ def delivered(data):
                 key = metric["key"]
                 if key["bucket"] == "Controller" and key["scope"] is None:
                     endpoint = ("Controller", key["name"])
+                elif key["bucket"] == "Controller":
+                    # The recorder was full of open requests, and closed some: their roots came late.
+                    endpoint = ("Controller", key["scope"]["name"])
                 elif key["bucket"] == "SQL" and key["scope"]:
                     endpoint = ("SQL", key["scope"]["name"])
                 else:
