@@ -3,7 +3,8 @@
  *
  *     host OPTIONS_JSON NAME PROGRESS_FILE < go
  *
- * It begins once it can read a byte, so that a tracer attaches to what is ours alone. Two threads
+ * It writes a byte when it is ready and begins once it can read one, so that a tracer attaches to
+ * what is ours alone. Two threads
  * record requests of a root and a child, with a flush halfway. PROGRESS_FILE is a shared mapping,
  * which outlives a kill: of each thread the roots accepted, how scout_start went and how long it took
  * in microseconds, whether the end was reached, what scout_shutdown said, and of each thread the
@@ -84,7 +85,7 @@ int main(int argc, char **argv)
     progress = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (progress == MAP_FAILED) return 3;
     char go;
-    if (read(0, &go, 1) != 1) return 3;
+    if (write(1, "r", 1) != 1 || read(0, &go, 1) != 1) return 3;
     uint64_t began = now_us();
     scout_status_t status = scout_start(argv[1], strlen(argv[1]), &core);
     progress[MICROSECONDS] = now_us() - began;

@@ -109,7 +109,9 @@ class Run:
         log = os.path.join(self.place, "strace")
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SCOUT_")}
         host = subprocess.Popen([program, json.dumps(self.options), "host", progress],
-                                stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                env=environment)
+        assert host.stdout.read(1) == b"r", "the host does not begin"
         tracer = subprocess.Popen(
             ["strace", "-f", "-qq", "-o", log, "-p", str(host.pid), "-e", "trace=" + calls,
              "-e", "inject=%s:%s" % (calls, action)], stderr=subprocess.DEVNULL)
