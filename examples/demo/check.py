@@ -40,7 +40,7 @@ class Seen:
             if "problems" in payload:
                 for problem in payload["problems"]:
                     self.exceptions[problem["exception_class"]] += problem.get("count") or 1
-            else:
+            elif "metrics" in payload:
                 self.add(payload)
 
     def add(self, payload):
