@@ -205,6 +205,9 @@ def series(program, calls, error, remote, first, every):
         fired += run.fired
         if not run.fired or len(complaints) > 6:
             break
+    else:
+        if every < FOREVER:
+            complaints.append("%s %s: no end of them after %d" % (calls, error, FOREVER))
     return fired, complaints
 
 
