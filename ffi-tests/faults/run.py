@@ -2,8 +2,7 @@
 
     python3 ffi-tests/faults/run.py [EVERY]      # each EVERY-th fault of each kind; 1: all of them
 
-Which of EVERY's faults it begins with changes from run to run, and is printed: OFFSET repeats it, and
-ONLY=fsync names a call.
+OFFSET=n takes others of them, and ONLY=fsync names a call.
 
 For each kind of call and each n until there is no n-th one, a host program runs under strace, which
 makes the n-th call fail (in each thread: strace counts by thread), or kills the process at it. The
@@ -223,7 +222,7 @@ def kind(program, calls, error, remote, every, offset):
 def main():
     every = int(sys.argv[1]) if len(sys.argv) > 1 else 1
     only = os.environ.get("ONLY")
-    offset = int(os.environ.get("OFFSET", time.time_ns() // 1000 % every))
+    offset = int(os.environ.get("OFFSET", 0))
     work = []
     for calls, error in FAULTS:
         for remote in (False, True):

@@ -171,27 +171,38 @@ impl Dir {
         if stream.is_null() {
             return Err(io::Error::last_os_error());
         }
-        loop {
+        // Half a list would be taken for the whole: what is not in it is taken for gone.
+        let listed = loop {
+            clear_errno();
             // SAFETY: the stream is open and used by this thread alone.
             let entry = unsafe { libc::readdir(stream) };
             if entry.is_null() {
-                break;
+                break match io::Error::last_os_error() {
+                    error if error.raw_os_error() == Some(0) => Ok(()),
+                    error => Err(error),
+                };
             }
             // SAFETY: `d_name` of a valid entry is NUL-terminated.
             let name = unsafe { std::ffi::CStr::from_ptr((*entry).d_name.as_ptr()) };
-            if let (Ok(name), Some(size)) = (name.to_str(), self.regular_size(name)) {
-                files.push((name.to_owned(), size));
+            match (name.to_str(), self.regular_size(name)) {
+                (Ok(name), Ok(Some(size))) => files.push((name.to_owned(), size)),
+                (_, Ok(_)) => {}
+                (_, Err(error)) => break Err(error),
             }
-        }
+        };
         // SAFETY: the stream is open and not used again.
         unsafe { libc::closedir(stream) };
-        Ok(files)
+        listed.map(|()| files)
     }
 
-    fn regular_size(&self, name: &std::ffi::CStr) -> Option<u64> {
-        let stat = self.stat(name)?;
-        (stat.st_mode & libc::S_IFMT == libc::S_IFREG)
-            .then(|| u64::try_from(stat.st_size).unwrap_or(0))
+    /// `None` for what is no regular file, or is gone by now.
+    fn regular_size(&self, name: &std::ffi::CStr) -> io::Result<Option<u64>> {
+        let stat = match self.stat(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            found => found?,
+        };
+        let regular = stat.st_mode & libc::S_IFMT == libc::S_IFREG;
+        Ok(regular.then(|| u64::try_from(stat.st_size).unwrap_or(0)))
     }
 
     /// Opens a file, made if it is not there, and locks it; `None` while somebody else has it
@@ -200,19 +211,24 @@ impl Dir {
         Lock::take(self, &c_string(name.as_bytes())?)
     }
 
-    /// What a name stands for now.
-    pub(super) fn identity_of(&self, name: &std::ffi::CStr) -> Option<Identity> {
-        self.stat(name).map(|stat| identity(&stat))
+    /// What a name stands for now; `None` for nothing.
+    pub(super) fn identity_of(&self, name: &std::ffi::CStr) -> io::Result<Option<Identity>> {
+        match self.stat(name) {
+            Ok(stat) => Ok(Some(identity(&stat))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
-    fn stat(&self, name: &std::ffi::CStr) -> Option<libc::stat> {
+    fn stat(&self, name: &std::ffi::CStr) -> io::Result<libc::stat> {
         // SAFETY: an all-zero stat is a valid value to be filled in.
         let mut stat = unsafe { std::mem::zeroed::<libc::stat>() };
-        let fd = self.fd().ok()?.as_raw_fd();
+        let fd = self.fd()?.as_raw_fd();
         // SAFETY: the descriptor is open, the name NUL-terminated, `stat` writable.
-        let failed =
-            unsafe { libc::fstatat(fd, name.as_ptr(), &raw mut stat, libc::AT_SYMLINK_NOFOLLOW) };
-        (failed == 0).then_some(stat)
+        check(unsafe {
+            libc::fstatat(fd, name.as_ptr(), &raw mut stat, libc::AT_SYMLINK_NOFOLLOW)
+        })?;
+        Ok(stat)
     }
 
     pub(super) fn open_at(
@@ -229,6 +245,20 @@ impl Dir {
 
 pub(super) fn c_string(bytes: &[u8]) -> io::Result<CString> {
     CString::new(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "NUL in a path"))
+}
+
+/// `readdir` says by it alone whether it ended or failed.
+fn clear_errno() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: this thread's own number, always there.
+    unsafe {
+        *libc::__errno_location() = 0;
+    }
+    #[cfg(target_os = "macos")]
+    // SAFETY: the same.
+    unsafe {
+        *libc::__error() = 0;
+    }
 }
 
 #[cfg(test)]

@@ -28,15 +28,21 @@ pub struct Lock(Descriptor);
 impl Lock {
     pub(super) fn take(dir: &Dir, name: &CStr) -> io::Result<Option<Lock>> {
         let mut locked = locked();
-        if dir.identity_of(name).is_some_and(|identity| locked.contains(&identity)) {
+        // Where this cannot be seen, nothing is opened: to close a file of ours again ends its lock.
+        if dir.identity_of(name)?.is_some_and(|identity| locked.contains(&identity)) {
             return Ok(None);
         }
         let file = Descriptor::new(dir.open_at(name, libc::O_RDWR | libc::O_CREAT, 0o600)?)?;
+        if locked.contains(&file.identity()) {
+            // The name came to stand for a file of ours in between.
+            std::mem::forget(file);
+            return Ok(None);
+        }
         if !file.get().map_or(Ok(false), lock)? {
             return Ok(None);
         }
         // Removed, or replaced, between opening and locking: what we hold is not what the name says.
-        if dir.identity_of(name) != Some(file.identity()) {
+        if dir.identity_of(name)? != Some(file.identity()) {
             return Ok(None);
         }
         locked.insert(file.identity());
