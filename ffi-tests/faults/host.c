@@ -1,10 +1,10 @@
 /*
  * A host that records, flushes and shuts down, and says what it was told.
  *
- *     host OPTIONS_JSON NAME PROGRESS_FILE < go
+ *     host OPTIONS_JSON NAME PROGRESS_FILE
  *
- * It writes a byte when it is ready and begins once it can read one, so that a tracer attaches to
- * what is ours alone. Two threads
+ * It writes a byte when it is ready, and begins when number GO of PROGRESS_FILE is not 0, so that a
+ * tracer attaches to what is ours alone: no call that it could make fail is under way then. Two threads
  * record requests of a root and a child, with a flush halfway. PROGRESS_FILE is a shared mapping,
  * which outlives a kill: of each thread the roots accepted, how scout_start went and how long it took
  * in microseconds, whether the end was reached, what scout_shutdown said, and of each thread the
@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { THREADS = 2, REQUESTS = 300, STARTED = 2, MICROSECONDS = 3, ENDED = 4, SHUT_DOWN = 5, FLUSHED = 6, SIZE = 65536 };
+enum { THREADS = 2, REQUESTS = 300, STARTED = 2, MICROSECONDS = 3, ENDED = 4, SHUT_DOWN = 5, FLUSHED = 6, GO = 8, SIZE = 65536 };
 
 static scout_core_t core;
 static const char *name;
@@ -84,8 +84,8 @@ int main(int argc, char **argv)
     if (file < 0 || ftruncate(file, SIZE) != 0) return 3;
     progress = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (progress == MAP_FAILED) return 3;
-    char go;
-    if (write(1, "r", 1) != 1 || read(0, &go, 1) != 1) return 3;
+    if (write(1, "r", 1) != 1) return 3;
+    while (progress[GO] == 0) usleep(1000);
     uint64_t began = now_us();
     scout_status_t status = scout_start(argv[1], strlen(argv[1]), &core);
     progress[MICROSECONDS] = now_us() - began;

@@ -41,6 +41,8 @@ FAULTS = [
 ]
 NETWORK = ("connect", "sendto,sendmsg", "socket", "recvfrom,recvmsg")
 OK, SPOOLED = 0, 1
+# Where in the progress file the host is told to begin.
+GO = 8
 # Generous: the machine may be busy, and strace stops every call.
 START_MS = 1000
 FOREVER = 500
@@ -108,7 +110,7 @@ class Run:
         log = os.path.join(self.place, "strace")
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SCOUT_")}
         host = subprocess.Popen([program, json.dumps(self.options), "host", progress],
-                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                 env=environment)
         assert host.stdout.read(1) == b"r", "the host does not begin"
         tracer = subprocess.Popen(
@@ -118,8 +120,11 @@ class Run:
         while "TracerPid:\t0" in open("/proc/%d/status" % host.pid).read():
             assert time.monotonic() < ends and tracer.poll() is None, "strace did not attach"
             time.sleep(0.002)
+        with open(progress, "r+b") as file:
+            file.seek(GO * 8)
+            file.write(struct.pack("<Q", 1))
         try:
-            _, errors = host.communicate(b"x", timeout=60)
+            _, errors = host.communicate(timeout=60)
         except subprocess.TimeoutExpired:
             self.code, self.errors = None, b"hangs"
             host.kill()
