@@ -28,6 +28,8 @@ MORE_IS_BETTER = {"GB/s"}
 
 # Why a budget is missed, by what it is for; shown when it is.
 WHY = {
+    "wake-ups, a span now and then": "After each span the worker looks again soon, and less and less often.",
+    "shared object, stripped, without TLS": "Made for speed, as the default is; a build for size is not there yet.",
     "record a span, name and 2 tags copied": "Five texts and two tags are looked at and copied one by one; "
     "`docs/performance.md` has what that is made of.",
     "Ruby, through ffi": "The budget is the price of the call, and the call alone keeps it (the row "

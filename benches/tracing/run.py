@@ -38,7 +38,6 @@ OURS = [
     ("scout_span_begin + end, crash-safe, 1 thread", "begin_end", 1, True),
     ("scout_span_begin + end, crash-safe, 2 threads", "begin_end", 2, True),
     ("scout_span_begin + end, 2 attributes, crash-safe, 1 thread", "begin_end_tags", 1, True),
-    ("scout_now twice: the floor of begin + end", "clock", 1, True),
 ]
 PEERS = [
     ("fastrace, LocalSpan", "fastrace"),
