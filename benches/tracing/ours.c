@@ -109,22 +109,12 @@ static void begin_end_tags(uint64_t seed)
     count(lib.scout_span_end(core, &root, NULL, 0));
 }
 
-/* What two readings of the clock cost: the floor of begin and end. */
-static void clock_only(uint64_t seed)
-{
-    (void)seed;
-    for (int i = 0; i <= CHILDREN; i++) {
-        lib.scout_now(core);
-        lib.scout_now(core);
-    }
-}
-
 static const struct {
     const char *name;
     void (*request)(uint64_t seed);
 } rows[] = {
     {"interned", interned},   {"copied", all_copied}, {"begin_end", begin_end},
-    {"begin_end_tags", begin_end_tags}, {"clock", clock_only},
+    {"begin_end_tags", begin_end_tags},
 };
 
 struct share {

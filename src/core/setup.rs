@@ -37,15 +37,14 @@ impl Setup {
             Some(path) => Some(read_small(path)?),
             None => None,
         };
-        for name in ["ignore", "ignore_jobs"] {
-            for entry in settings.list(name) {
-                let bad = |why| Failure::Options(format!("{name}: {why}"));
-                check_pattern(&entry).map_err(bad)?;
-            }
-        }
-        for (entry, _) in settings.rates("sample_endpoints") {
-            check_pattern(&entry)
-                .map_err(|why| Failure::Options(format!("sample_endpoints: {why}")))?;
+        let sampled = settings.rates("sample_endpoints").into_iter().map(|(entry, _)| entry);
+        for (name, entries) in [
+            ("ignore", settings.list("ignore")),
+            ("ignore_jobs", settings.list("ignore_jobs")),
+            ("sample_endpoints", sampled.collect()),
+        ] {
+            let bad = |why| Failure::Options(format!("{name}: {why}"));
+            entries.iter().try_for_each(|entry| check_pattern(entry)).map_err(bad)?;
         }
         // Not in the working directory: it need not be the application's.
         let root = settings.text_if_set("application_root");
