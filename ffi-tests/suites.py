@@ -125,6 +125,31 @@ def memcheck(report):
     return None
 
 
+# Of the C harness's tests, what AddressSanitizer is not for: stacks of its own making (a raw `clone`),
+# and children that end as it does not expect.
+NOT_FOR_ASAN = ()
+
+
+def asan(report):
+    """The C harness and the library with AddressSanitizer and LeakSanitizer: `make asan`."""
+    clang = shutil.which("clang") or shutil.which("clang-14")
+    if not clang:
+        return report.missing("asan", "clang")
+    harness = _built("c", "harness-asan")
+    files = [_here("c", source) for source in C_HARNESS]
+    flags = [clang, *CC[1:], "-fsanitize=address", "-fno-omit-frame-pointer"]
+    if not report.build("asan/harness", [*flags, *files, "-o", harness, *_linked(report)]):
+        return None
+    told = {
+        "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:exitcode=9",
+        "FORKS": os.environ.get("FORKS", "100"),
+    }
+    for test in _lines([harness, "--list"], report):
+        if not any(part in test for part in NOT_FOR_ASAN):
+            report.test("asan/" + test, [harness, test], timeout=300, **told)
+    return None
+
+
 def python(report):
     stubs = _stubs(report, "python")
     contract = [sys.executable, _here("python", "contract.py")]
@@ -253,3 +278,5 @@ def kill(report):
 ALL = {"c": c, "memcheck": memcheck, "python": python, "ruby": ruby, "elixir": elixir, "scenario": same_payload,
        "delivery": delivery, "servers": servers,
        "processes": processes, "kill": kill}  # fmt: skip
+# Only by name: the library is built for them.
+ON_REQUEST = {"asan": asan}

@@ -17,7 +17,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Segments that come into being together.
-pub(super) const CHUNK: usize = 16;
+pub(super) const CHUNK: usize = if cfg!(any(loom, shuttle)) { 4 } else { 16 };
 const CHUNK_BYTES: usize = CHUNK * SEGMENT_BYTES;
 const PAGE: usize = 4096;
 const MAGIC: u64 = u64::from_le_bytes(*b"SCOUTSEG");
@@ -258,13 +258,26 @@ fn map_header(lock: &Lock) -> io::Result<Region> {
 }
 
 fn take_region() -> io::Result<Region> {
-    let spare = current().spare.pop();
+    let spare = spare().pop();
     spare.or_else(|| memory::reserve(CHUNK_BYTES)).ok_or(io::ErrorKind::OutOfMemory.into())
 }
 
 fn give_region(region: Region) {
     // A full spare list only wastes addresses.
-    let _ = current().spare.push(region);
+    let _ = spare().push(region);
+}
+
+#[cfg(not(any(loom, shuttle)))]
+fn spare() -> &'static crossbeam_queue::ArrayQueue<Region> {
+    &current().spare
+}
+
+// Addresses are no part of what is checked: they serve the next execution.
+#[cfg(any(loom, shuttle))]
+fn spare() -> &'static crossbeam_queue::ArrayQueue<Region> {
+    static SPARE: std::sync::LazyLock<crossbeam_queue::ArrayQueue<Region>> =
+        std::sync::LazyLock::new(|| crossbeam_queue::ArrayQueue::new(64));
+    &SPARE
 }
 
 pub(super) fn segments_of(region: Region) -> impl Iterator<Item = Segment> {

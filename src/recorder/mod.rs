@@ -43,5 +43,7 @@ pub use recovery::{Recovered, RecoveredNames};
 pub use thread::{Entered, set_last_error, with_last_error};
 pub use writer::{NewIds, Refusal, Room, enter, ids, is_live, record, try_ids};
 
-#[cfg(test)]
+#[cfg(all(test, any(loom, shuttle)))]
+mod interleavings;
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;

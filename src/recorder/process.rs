@@ -7,13 +7,11 @@ use super::shared::Shared;
 use super::thread::{ThreadRecord, ThreadRecords};
 use crate::model::NameId;
 use crate::record::{Encoder, NameDefinition, Names};
-use crate::sys::fork::PerProcess;
 use crate::sys::memory::Region;
+use crate::sys::sync::{self, ArrayQueue, Mutex};
 use crate::sys::{leaked::Leaked, thread};
-use crossbeam_queue::ArrayQueue;
-use parking_lot::Mutex;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How many recorders may run at once in a process; the low bits of a handle.
@@ -36,15 +34,29 @@ pub(super) struct Process {
 /// The place of one recorder. `stamp` is 0 when none is live here; it is what the hot path checks.
 #[derive(Default)]
 pub(super) struct Slot {
-    pub(super) stamp: AtomicU64,
+    pub(super) stamp: sync::AtomicU64,
     pub(super) recorder: Leaked<Recorder>,
 }
 
-static CURRENT: PerProcess<Process> = PerProcess::new();
+#[cfg(not(any(loom, shuttle)))]
+static CURRENT: crate::sys::fork::PerProcess<Process> = crate::sys::fork::PerProcess::new();
+
+// To a checker, each execution is a process.
+#[cfg(any(loom, shuttle))]
+sync::lazy_static! {
+    static ref CURRENT: Process = Process::new(crate::sys::fork::current());
+}
 
 /// This process's state; made at the first call after a start or a fork.
 pub(super) fn current() -> &'static Process {
-    CURRENT.get(|generation, _| {
+    #[cfg(not(any(loom, shuttle)))]
+    return CURRENT.get(|generation, _| Process::new(generation));
+    #[cfg(any(loom, shuttle))]
+    return &CURRENT;
+}
+
+impl Process {
+    fn new(generation: u32) -> Process {
         thread::register_fences();
         Process {
             generation,
@@ -53,7 +65,7 @@ pub(super) fn current() -> &'static Process {
             spare: ArrayQueue::new(SPARE_REGIONS),
             spare_pages: ArrayQueue::new(MAX_RECORDERS),
         }
-    })
+    }
 }
 
 /// Counts of what the recorder refused or shortened. What it accepted is counted by the drain.
@@ -79,8 +91,8 @@ pub struct RecorderCounters {
 pub struct Recorder {
     pub(super) stamp: u64,
     /// Places for all segments there may be; filled from the front.
-    pub(super) directory: Box<[AtomicPtr<Header>]>,
-    pub(super) filled: AtomicUsize,
+    pub(super) directory: Box<[sync::AtomicPtr<Header>]>,
+    pub(super) filled: sync::AtomicUsize,
     /// The most that threads may fill; the rest is for names and for what is carried over.
     pub(super) limit: usize,
     /// Free segments that threads leave alone: a checkpoint must find room for the records of open
@@ -102,7 +114,7 @@ pub struct Recorder {
     pub counters: RecorderCounters,
     drainer: OnceLock<std::thread::Thread>,
     drainer_given: AtomicBool,
-    pub(super) growing: AtomicBool,
+    pub(super) growing: sync::AtomicBool,
     panic_at_attach: AtomicBool,
 }
 
@@ -120,8 +132,8 @@ impl Recorder {
         let places = (limit + limit / 2 + CHUNK).next_multiple_of(CHUNK);
         let recorder = Recorder {
             stamp,
-            directory: std::iter::repeat_with(AtomicPtr::default).take(places).collect(),
-            filled: AtomicUsize::new(0),
+            directory: std::iter::repeat_with(sync::AtomicPtr::default).take(places).collect(),
+            filled: sync::AtomicUsize::new(0),
             limit,
             reserve: if file.is_some() { (limit / 4).clamp(1, CHUNK / 2) } else { 0 },
             shared_reserve: (limit / 64).clamp(1, CHUNK / 4),
@@ -135,7 +147,7 @@ impl Recorder {
             counters: RecorderCounters::default(),
             drainer: OnceLock::new(),
             drainer_given: AtomicBool::new(false),
-            growing: AtomicBool::new(false),
+            growing: sync::AtomicBool::new(false),
             panic_at_attach: AtomicBool::new(false),
         };
         recorder.log_inherited_names();
@@ -322,7 +334,7 @@ fn wait_until_idle(thread: &ThreadRecord, deadline: Instant) -> bool {
         if Instant::now() >= deadline {
             return false;
         }
-        std::thread::sleep(Duration::from_micros(50));
+        sync::sleep(Duration::from_micros(50));
     }
     true
 }

@@ -1,13 +1,16 @@
+use crate::sys::sync::{AtomicU32, AtomicU64, Watch};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 /// A segment's size, header included. Small enough that 256 threads fit the default bound, large
 /// enough that the hand-over is rare.
-pub(super) const SEGMENT_BYTES: usize = 65_536;
+pub(super) const SEGMENT_BYTES: usize = if cfg!(loom) { 2 * 65_536 } else { 65_536 };
 /// Bytes for records. One record fits at least: `MAX_RECORD`.
 pub(super) const CAPACITY: usize = SEGMENT_BYTES - size_of::<Header>();
 
-const _: () = assert!(CAPACITY >= crate::record::MAX_RECORD && size_of::<Header>() == 128);
+const _: () = assert!(CAPACITY >= crate::record::MAX_RECORD);
+#[cfg(not(any(loom, shuttle)))]
+const _: () = assert!(size_of::<Header>() == 128);
 
 /// Where a segment is in its life; see the table in the module's documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +52,25 @@ pub(super) struct Header {
     /// checkpoint, one for the one being made, by the number's lowest bit.
     covered: [AtomicU64; 2],
     _drain_line: [u8; 40],
+    watch: Watch,
+}
+
+#[cfg(any(loom, shuttle))]
+impl Header {
+    /// What zeroed memory is where atomics are plain numbers.
+    fn zeroed() -> Header {
+        Header {
+            state: AtomicU64::new(0),
+            published: AtomicU32::new(0),
+            purpose: AtomicU32::new(0),
+            _writer_line: [0; 48],
+            drained: AtomicU32::new(0),
+            born: AtomicU32::new(0),
+            covered: [AtomicU64::new(0), AtomicU64::new(0)],
+            _drain_line: [0; 40],
+            watch: Watch::default(),
+        }
+    }
 }
 
 /// A segment. Its memory stays mapped for the life of the process, so a late thread that still
@@ -67,6 +89,11 @@ impl Segment {
     /// At `start` are `SEGMENT_BYTES` that stay mapped, aligned to a page, and that nobody uses but
     /// as a segment.
     pub(super) unsafe fn at(start: NonNull<u8>) -> Segment {
+        // SAFETY: the caller's promise; a checker's execution begins with a header of its own.
+        #[cfg(any(loom, shuttle))]
+        unsafe {
+            start.cast().write(Header::zeroed());
+        }
         Segment(start.cast())
     }
 
@@ -141,6 +168,7 @@ impl Segment {
         let header = self.header();
         // First: whoever finds the file of a process that died here finds nothing in it.
         header.published.store(0, Ordering::Release);
+        header.watch.renew();
         header.drained.store(0, Ordering::Relaxed);
         header.born.store(0, Ordering::Relaxed);
         header.covered.iter().for_each(|covered| covered.store(0, Ordering::Relaxed));
@@ -171,6 +199,7 @@ impl Segment {
         if position > CAPACITY {
             return &mut [];
         }
+        self.header().watch.write(position as u32);
         // SAFETY: within the mapping, since `position` is at most CAPACITY; past the published
         // mark, so the drain does not read it; the caller has no other slice.
         unsafe {
@@ -204,6 +233,7 @@ impl Segment {
     pub(super) unsafe fn published_from<'s>(self, start: u32) -> &'s [u8] {
         let end = (self.header().published.load(Ordering::Acquire) as usize).min(CAPACITY);
         let start = (start as usize).min(end);
+        self.header().watch.read(start as u32, end as u32);
         // SAFETY: within the mapping; before the published mark, so the owner writes it no more.
         unsafe {
             let data = self.0.as_ptr().cast::<u8>().add(size_of::<Header>());

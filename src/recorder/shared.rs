@@ -4,7 +4,7 @@
 use super::process::Recorder;
 use super::segment::{Phase, Segment};
 use crate::record::{EncodeError, Encoder, Fit};
-use parking_lot::{Mutex, MutexGuard};
+use crate::sys::sync::{self, Mutex, MutexGuard};
 use std::sync::atomic::Ordering;
 
 /// The shared segment, and how far it is filled. Only `try_lock` is fork-safe.
@@ -25,9 +25,9 @@ impl Shared {
                 return Some(guard);
             }
             if attempt < 50 {
-                std::hint::spin_loop();
+                sync::spin_loop();
             } else {
-                std::thread::yield_now();
+                sync::yield_now();
             }
         }
         None

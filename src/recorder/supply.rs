@@ -3,6 +3,7 @@
 use super::arena::{CHUNK, segments_of};
 use super::process::Recorder;
 use super::segment::{Phase, Purpose, Segment};
+use crate::sys::sync;
 use std::sync::atomic::Ordering;
 
 /// How long a thread waits while another one adds a chunk.
@@ -132,9 +133,9 @@ impl Recorder {
                     return self.pop(reserve);
                 }
                 if attempt < 50 {
-                    std::hint::spin_loop()
+                    sync::spin_loop()
                 } else {
-                    std::thread::yield_now()
+                    sync::yield_now()
                 }
                 if let Some(taken) = self.pop(reserve) {
                     return Some(taken);

@@ -1,10 +1,11 @@
 use super::process::{MAX_RECORDERS, Process, current};
 use super::segment::Segment;
+use crate::sys::sync::{AtomicBool, AtomicU32, Watch};
 use crate::sys::thread::{ExitHook, add_by_owner};
 use crate::sys::{fork, leaked::Leaked, local, random};
 use std::cell::UnsafeCell;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a thread keeps for one recorder.
 #[derive(Clone, Copy)]
@@ -34,6 +35,7 @@ pub(super) struct ThreadRecord {
     writers: UnsafeCell<[Writer; MAX_RECORDERS]>,
     random: AtomicU64,
     error: UnsafeCell<ErrorText>,
+    watch: Watch,
 }
 
 // SAFETY: shared for `busy`, `taken` and `next`, which are atomics; the cells are touched only by
@@ -74,6 +76,7 @@ impl ThreadRecords {
             writers: UnsafeCell::new([Writer::NONE; MAX_RECORDERS]),
             random: AtomicU64::new(random::seed()[0]),
             error: UnsafeCell::new(ErrorText { len: 0, bytes: [0; ERROR_BYTES] }),
+            watch: Watch::default(),
         }));
         let mut head = self.0.get();
         loop {
@@ -138,6 +141,7 @@ pub struct Entered(&'static ThreadRecord);
 impl Entered {
     #[inline(always)]
     pub(super) fn writer(&mut self, slot: usize) -> Option<&mut Writer> {
+        self.0.watch.write(0);
         // SAFETY: `enter` admits one at a time, and only the record's own thread; the borrow ends
         // with `self`'s.
         unsafe { &mut *self.0.writers.get() }.get_mut(slot)
@@ -171,19 +175,27 @@ pub(super) fn mine() -> &'static ThreadRecord {
     }
     let process = current();
     let record = process.threads.take(process);
+    arm(record);
+    local::set(std::ptr::from_ref(record).cast_mut().cast());
+    record
+}
+
+/// Asks to be told of the thread's end. A checker's threads tell it themselves.
+fn arm(record: &'static ThreadRecord) {
+    if cfg!(any(loom, shuttle)) {
+        return;
+    }
     // SAFETY: `on_exit` is a plain function of an object that is never unmapped; it is armed with
     // leaked records only.
     let hook = EXIT.get_or_init(|| unsafe { ExitHook::new(on_exit) });
     if let Some(hook) = hook {
         hook.arm(std::ptr::from_ref(record).cast_mut().cast());
     }
-    local::set(std::ptr::from_ref(record).cast_mut().cast());
-    record
 }
 
 /// A thread ends: its segments are left to other threads and the drain, its record to the next
 /// thread. Atomic operations only; should the thread record once more, it takes a record anew.
-unsafe extern "C" fn on_exit(pointer: *mut libc::c_void) {
+pub(super) unsafe extern "C" fn on_exit(pointer: *mut libc::c_void) {
     // SAFETY: armed with a leaked record.
     let Some(record) = (unsafe { pointer.cast_const().cast::<ThreadRecord>().as_ref() }) else {
         return;

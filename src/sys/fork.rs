@@ -106,6 +106,7 @@ pub struct PerProcess<T: 'static>(Leaked<(u32, T)>);
 
 impl<T> PerProcess<T> {
     /// Nothing is made yet.
+    #[cfg(not(loom))]
     pub const fn new() -> Self {
         PerProcess(Leaked::empty())
     }
@@ -142,6 +143,6 @@ impl<T> PerProcess<T> {
 
 impl<T> Default for PerProcess<T> {
     fn default() -> Self {
-        PerProcess::new()
+        PerProcess(Leaked::empty())
     }
 }

@@ -1,6 +1,7 @@
 //! Things that live as long as the process, behind atomic pointers.
 
-use std::sync::atomic::{AtomicPtr, Ordering};
+use super::sync::AtomicPtr;
+use std::sync::atomic::Ordering;
 
 /// A place for one leaked value, or none. Reading never waits.
 #[derive(Debug)]
@@ -14,7 +15,14 @@ impl<T> Default for Leaked<T> {
 
 impl<T> Leaked<T> {
     /// Holds nothing.
+    #[cfg(not(loom))]
     pub const fn empty() -> Self {
+        Leaked(AtomicPtr::new(std::ptr::null_mut()))
+    }
+
+    /// Holds nothing; loom's atomics cannot be made beforehand.
+    #[cfg(loom)]
+    pub fn empty() -> Self {
         Leaked(AtomicPtr::new(std::ptr::null_mut()))
     }
 

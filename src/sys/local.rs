@@ -20,7 +20,12 @@ pub fn set(pointer: *mut c_void) {
     imp::set(pointer);
 }
 
-#[cfg(all(target_arch = "x86_64", target_os = "linux", target_pointer_width = "64", not(miri)))]
+#[cfg(all(
+    target_arch = "x86_64",
+    target_os = "linux",
+    target_pointer_width = "64",
+    not(any(miri, loom, shuttle))
+))]
 mod imp {
     use core::arch::{asm, global_asm};
     use std::ffi::c_void;
@@ -73,11 +78,29 @@ mod imp {
     }
 }
 
-#[cfg(not(all(
-    target_arch = "x86_64",
-    target_os = "linux",
-    target_pointer_width = "64",
-    not(miri)
+// To a checker, a thread is not one of the system's.
+#[cfg(any(loom, shuttle))]
+mod imp {
+    use std::cell::Cell;
+    use std::ffi::c_void;
+
+    crate::sys::sync::thread_local! {
+        static LOCAL: Cell<*mut c_void> = Cell::new(std::ptr::null_mut());
+    }
+
+    pub(super) fn get() -> *mut c_void {
+        LOCAL.with(Cell::get)
+    }
+
+    pub(super) fn set(pointer: *mut c_void) {
+        LOCAL.with(|local| local.set(pointer));
+    }
+}
+
+#[cfg(not(any(
+    all(target_arch = "x86_64", target_os = "linux", target_pointer_width = "64", not(miri)),
+    loom,
+    shuttle
 )))]
 mod imp {
     use std::cell::Cell;

@@ -15,7 +15,12 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What this process has locked: record locks do not keep a process from itself.
+#[cfg(not(loom))]
 static LOCKED: PerProcess<Mutex<HashSet<Identity>>> = PerProcess::new();
+// Of atomics that cannot be made beforehand; no checked code locks files.
+#[cfg(loom)]
+static LOCKED: std::sync::LazyLock<PerProcess<Mutex<HashSet<Identity>>>> =
+    std::sync::LazyLock::new(PerProcess::default);
 
 fn locked() -> MutexGuard<'static, HashSet<Identity>> {
     LOCKED.get(|_, _| Mutex::default()).lock().unwrap_or_else(PoisonError::into_inner)

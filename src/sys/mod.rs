@@ -15,6 +15,7 @@ pub mod mapped;
 pub mod memory;
 pub mod poll;
 pub mod random;
+pub mod sync;
 pub mod thread;
 
 /// Panics, because the option `test_panic` asks for it: how the tests see that a fault stays
