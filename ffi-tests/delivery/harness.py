@@ -86,6 +86,23 @@ def memory_kib():
         return int(next(line for line in file if line.startswith("VmRSS")).split()[1])
 
 
+class Peak:
+    """How much more memory than now was needed at any time since."""
+
+    def __init__(self):
+        with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+            file.write("5")
+        self.before = self._kib()
+
+    @staticmethod
+    def _kib():
+        with open("/proc/self/status", encoding="ascii") as file:
+            return int(next(line for line in file if line.startswith("VmHWM")).split()[1])
+
+    def kib(self):
+        return self._kib() - self.before
+
+
 def threads():
     """Threads that are not this program's own, whose receiver starts and ends some."""
     count = 0

@@ -13,7 +13,7 @@ from harness import SPOOLED, Core, calls, memory_kib, test, test_with_tls, threa
 from receiver import Receiver, reply
 
 CONTRACT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "contract.py")
-SECONDS = float(os.environ.get("UNREACHABLE_SECONDS", 8))
+SECONDS = float(os.environ.get("UNREACHABLE_SECONDS", 5))
 
 
 def waits():
