@@ -18,7 +18,7 @@ import threading
 import time
 
 from harness import E_OPTIONS, E_REJECTED, KEY, SMALL, SPOOLED, TESTS, Core, Peak, abi, calls, memory_kib, test
-from harness import test_with_tls, threads, url
+from harness import test_in_full, threads, url
 from receiver import Receiver, certificate, reply, then, tls
 
 import unreachable  # noqa: F401  (its tests)
@@ -276,7 +276,7 @@ def a_body_cut_short_after_a_good_status():
     core.shutdown()
 
 
-@test_with_tls
+@test_in_full
 def one_connection_for_many_payloads():
     receiver = Receiver(reply(200))
     core = Core(url(receiver))
@@ -316,7 +316,7 @@ def without_tls_the_build_says_so():
             assert status == 0 and library.scout_shutdown(core, 100) == 0, (options, status)
 
 
-@test
+@test_in_full
 def nobody_there():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -345,7 +345,7 @@ def a_redirect_gets_no_key():
     assert thief.connections == 0
 
 
-@test_with_tls
+@test_in_full
 def a_private_authority_is_trusted_only_when_told():
     folder = tempfile.mkdtemp(prefix="scout-tls-")
     ca = certificate(folder, "ca")
@@ -362,7 +362,7 @@ def a_private_authority_is_trusted_only_when_told():
     assert len(receiver.requests) == 1
 
 
-@test_with_tls
+@test_in_full
 def a_wrong_host_an_expired_and_a_plain_receiver_get_nothing():
     folder = tempfile.mkdtemp(prefix="scout-tls-")
     ca = certificate(folder, "ca")
@@ -377,7 +377,7 @@ def a_wrong_host_an_expired_and_a_plain_receiver_get_nothing():
         assert not receiver.requests
 
 
-@test_with_tls
+@test_in_full
 def a_name_that_cannot_be_resolved():
     core = Core("https://scout.invalid")
     before, count = memory_kib(), threads()
@@ -388,7 +388,7 @@ def a_name_that_cannot_be_resolved():
     assert core.shutdown(300) == SPOOLED
 
 
-@test_with_tls
+@test_in_full
 def a_proxy_is_used_unless_no_proxy_names_the_host():
     connects = []
 
@@ -429,7 +429,7 @@ def a_proxy_is_used_unless_no_proxy_names_the_host():
     assert via in connected("*", proxy=proxy()), "what is configured is used"
 
 
-@test
+@test_in_full
 def a_dead_receiver_costs_neither_threads_nor_memory_nor_descriptors():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -454,7 +454,7 @@ def a_dead_receiver_costs_neither_threads_nor_memory_nor_descriptors():
     heir.shutdown()
 
 
-@test
+@test_in_full
 def a_clock_that_jumps_loses_and_doubles_nothing():
     """In a process of its own, whose clock is set with libfaketime's protocol when it is there."""
     if "FAKETIME_TIMESTAMP_FILE" not in os.environ:
@@ -486,7 +486,7 @@ def a_clock_that_jumps_loses_and_doubles_nothing():
     assert core.shutdown() == 0
 
 
-@test
+@test_in_full
 def a_panic_while_delivering_is_contained():
     receiver = Receiver(reply(200))
     core = Core(url(receiver), test_panic="deliver")

@@ -23,8 +23,9 @@ def test(function):
     return function
 
 
-def test_with_tls(function):
-    """Of the build that has TLS, proxies, and names to look up."""
+def test_in_full(function):
+    """Not for the small build: it has no TLS, no proxies and no names to look up; and what is the same
+    with any HTTP client is tested once."""
     return function if SMALL else test(function)
 
 

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 
-from harness import SPOOLED, Core, calls, memory_kib, test, test_with_tls, threads, url
+from harness import SPOOLED, Core, calls, memory_kib, test, test_in_full, threads, url
 from receiver import Receiver, reply
 
 CONTRACT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "contract.py")
@@ -89,14 +89,14 @@ def in_a_namespace(name, nameserver):
     return False
 
 
-@test_with_tls
+@test_in_full
 def a_resolver_that_refuses():
     if in_a_namespace("a-resolver-that-refuses", "127.0.0.1"):
         core = Core("https://scout.invalid")
         inherited(core, unaffected(core, lookups=1))
 
 
-@test_with_tls
+@test_in_full
 def a_resolver_that_is_silent():
     if in_a_namespace("a-resolver-that-is-silent", "127.0.0.2"):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
