@@ -32,7 +32,7 @@ class Kind:
         self.calls, self.error, self.remote, self.forever, self.short = calls, error, remote, forever, short
         self.kills = error == "KILL"
         # Neither is a failure: whoever is told so goes on, and nothing has gone wrong.
-        self.harmless = short and not error or error == "EINTR" and calls in ("write", "read", "sendto,sendmsg")
+        self.harmless = short and not error or error == "EINTR" and calls in ("write", "read", "fallocate", "sendto,sendmsg")
 
     def __str__(self):
         words = [self.calls, "short" if self.short else "", self.error or "", "from there on" if self.forever else ""]

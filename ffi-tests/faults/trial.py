@@ -154,9 +154,10 @@ class Trial:
             yield from account.of_the_core(host)
         if host.ended:
             yield from account.of_the_end(host, self._waiting())
-        if self.kind.harmless and self.fired and (host.shut_down or host.stats["spool_write_errors"]):
-            yield "what is no failure is taken for one: shutdown said %s, %d write errors" % (
-                host.shut_down, host.stats["spool_write_errors"])
+        if self.kind.harmless and self.fired:
+            as_ever = (host.shut_down, host.stats["spool_write_errors"], host.stats["recorder_on_file"])
+            if as_ever != (0, 0, 1):
+                yield "what is no failure is taken for one: shutdown said %s, %d write errors, on file: %d" % as_ever
         copy = shutil.copytree(self.data, os.path.join(self.place, "copy"))
         heir = self._restart("heir", self.options)
         yield from self._in_time(heir, copy)
