@@ -50,7 +50,7 @@ test: ## Everything that must hold; installs what it lacks, where it may
 	python3 ffi-tests/packaging.py
 	python3 ffi-tests/run.py
 	python3 ffi-tests/hot/run.py
-	python3 ffi-tests/faults/run.py 8
+	python3 ffi-tests/faults/run.py 16
 	python3 ffi-tests/agent/run.py
 	examples/demo/run --check
 

@@ -92,9 +92,9 @@ class Report:
         kept.update(more)
         return kept
 
-    def build(self, name, command, folder=None):
+    def build(self, name, command, folder=None, timeout=300):
         """A step that must succeed; says nothing then, and is a failed test otherwise."""
-        complaint = run(command, dict(os.environ), 300, folder).complaint(300)
+        complaint = run(command, dict(os.environ), timeout, folder).complaint(timeout)
         if complaint:
             self.say("FAIL", name, complaint)
         return not complaint

@@ -248,6 +248,24 @@ def delivery(report):
     return None
 
 
+def small(report):
+    """The build without TLS, and what of the deliveries is for it: another HTTP client."""
+    target = _built("small-build", "")
+    build = ["cargo", "rustc", "--quiet", "--release", "--no-default-features", "--lib", "--crate-type", "cdylib",
+             "--target-dir", target]  # fmt: skip
+    if not report.build("small/build", build, folder=ROOT, timeout=1200):
+        return None
+    library = os.path.join(target, "release", os.path.basename(report.library))
+    variables = {"SCOUTCORE_LIB": library, "SMALL_BUILD": "1"}
+    contract = [sys.executable, _here("delivery", "contract.py")]
+    listed = run([*contract, "--list"], report.environment("list", **variables), 30).output.split()
+    if not listed:
+        report.say("FAIL", "small", "no tests are listed")
+    for test in listed:
+        report.test("small/" + test, [*contract, test], **variables)
+    return None
+
+
 def servers(report):
     """Preforking servers of each language, with real requests."""
     for tool in ("puma", "unicorn"):
@@ -276,7 +294,7 @@ def kill(report):
 
 
 ALL = {"c": c, "memcheck": memcheck, "python": python, "ruby": ruby, "elixir": elixir, "scenario": same_payload,
-       "delivery": delivery, "servers": servers,
+       "delivery": delivery, "small": small, "servers": servers,
        "processes": processes, "kill": kill}  # fmt: skip
 # Only by name: the library is built for them.
 ON_REQUEST = {"asan": asan}

@@ -415,8 +415,8 @@ scout_status_t scout_start(const char *options,
  *
  * Returns `SCOUT_OK` when all of it was delivered, `SCOUT_SPOOLED` when it is on disk instead
  * (fsynced; delivery goes on in the background), `SCOUT_E_TIMEOUT` when `timeout_ms` ran out
- * first, `SCOUT_E_UNDELIVERED` when it is only in memory. Requests whose root span has not been
- * recorded stay open. 0 means: do not wait.
+ * first, `SCOUT_E_UNDELIVERED` when it is only in memory: `scout_last_error` says how many spans.
+ * Requests whose root span has not been recorded stay open. 0 means: do not wait.
  *
  * Blocks for at most `timeout_ms` milliseconds: release your GIL/GVL, use a dirty scheduler.
  * Any thread, several at once.

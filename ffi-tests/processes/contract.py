@@ -19,11 +19,12 @@ sys.path.insert(0, HERE)
 
 sys.path.insert(0, os.path.dirname(HERE))
 
+import damage  # noqa: E402
 import deaths  # noqa: E402
 import disks  # noqa: E402
 import together  # noqa: E402
 
-TESTS = {**together.TESTS, **deaths.TESTS, **disks.TESTS}
+TESTS = {**together.TESTS, **deaths.TESTS, **damage.TESTS, **disks.TESTS}
 
 
 def main(arguments):

@@ -15,6 +15,7 @@ pub use crate::recorder::Room;
 use crate::recorder::{self, InternError, NewIds, Recorder, Refusal, clock};
 use crate::spool::Safety;
 use crate::sql::{self, Dialect, Scratch};
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -287,6 +288,7 @@ fn finish(core: &Core, extent: Extent, deadline: Instant) -> Result<Done, Failur
     match core.threads.worker.get() {
         Some(worker) => worker.unpark(),
         None => {
+            recovery::recover(core);
             let safety = worker::settle(core, extent).map_or(Safety::Disk, |s| s.safety);
             core.board.note_settled(ticket, safety);
             let left = worker::courier_round(core, true, deadline);
@@ -296,7 +298,8 @@ fn finish(core: &Core, extent: Extent, deadline: Instant) -> Result<Done, Failur
             core.board.note_couriered(ticket, left);
         }
     }
-    core.board.wait(ticket, deadline)
+    let spool = || core.spool.lock().unwrap_or_else(PoisonError::into_inner);
+    core.board.wait(ticket, deadline, || spool().counters().spans_in_memory)
 }
 
 /// Counters as flat JSON.

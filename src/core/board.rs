@@ -98,14 +98,20 @@ impl Board {
     }
 
     /// Waits for a ticket's outcome.
-    pub(super) fn wait(&self, ticket: u64, deadline: Instant) -> Result<Done, Failure> {
+    /// `in_memory` tells how many spans are nowhere else.
+    pub(super) fn wait(
+        &self,
+        ticket: u64,
+        deadline: Instant,
+        in_memory: impl FnOnce() -> u64,
+    ) -> Result<Done, Failure> {
         let mut state = self.lock();
         loop {
             if state.couriered >= ticket {
                 return match state.left {
                     Left::Nothing => Ok(Done::Ok),
                     Left::Waiting(Safety::Disk) => Ok(Done::Spooled),
-                    Left::Waiting(Safety::Memory) => Err(Failure::Undelivered),
+                    Left::Waiting(Safety::Memory) => Err(Failure::Undelivered(in_memory())),
                     Left::Rejected => Err(Failure::Rejected),
                 };
             }

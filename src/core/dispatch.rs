@@ -103,7 +103,14 @@ impl Dispatch {
                 (spool.next_parcel(claim), minute)
             });
             if parcel.is_none() && minute.is_none() {
-                return Ok(if refused { Left::Rejected } else { Left::Nothing });
+                if refused {
+                    return Ok(Left::Rejected);
+                }
+                // Nothing to send is not nothing left: it may be that nothing could be read.
+                return around.spool(|spool| {
+                    let waits = spool.has_waiting(claim, |minute| due.is_over(minute))?;
+                    Ok(if waits { Left::Waiting(spool.safety()) } else { Left::Nothing })
+                });
             }
             if around.is_late() || !self.retry.is_due(around.monotonic_ns()) {
                 return Ok(Left::Waiting(around.spool(|spool| spool.safety())));

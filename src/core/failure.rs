@@ -46,8 +46,8 @@ pub enum Failure {
     Disabled,
     /// The receiver refused for good.
     Rejected,
-    /// In memory alone.
-    Undelivered,
+    /// In memory alone: so many spans.
+    Undelivered(u64),
 }
 
 impl fmt::Display for Failure {
@@ -67,7 +67,9 @@ impl fmt::Display for Failure {
             Failure::Busy => f.write_str("called from inside itself, or a lock was held for long"),
             Failure::Disabled => f.write_str("monitoring is switched off (monitor is false)"),
             Failure::Rejected => f.write_str("the receiver refused the payload for good"),
-            Failure::Undelivered => f.write_str("neither delivered nor on disk, kept in memory"),
+            Failure::Undelivered(spans) => {
+                write!(f, "neither delivered nor on disk: {spans} spans are in memory alone")
+            }
         }
     }
 }

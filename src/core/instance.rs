@@ -6,7 +6,7 @@ use super::pipeline::Pipeline;
 use super::setup::Setup;
 use crate::engine::{Engine, EngineStats, Period};
 use crate::payload::Metadata;
-use crate::recorder::{NameTable, Recorder, SUFFIX, SegmentFile, clock};
+use crate::recorder::{Ending, NameTable, Recorder, SUFFIX, SegmentFile, clock};
 use crate::spool::{Place, Spool};
 use crate::sys::{dir::Dir, host, random};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -200,7 +200,10 @@ impl Core {
         let clear = std::sync::PoisonError::into_inner;
         *self.pipeline.lock().unwrap_or_else(clear) = None;
         *self.courier.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
-        self.recorder.release_segments();
+        let spool = || self.spool.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // What is written and has no name yet gets it from whoever finds the file for records.
+        let ending = if spool().has_unnamed() { Ending::Left } else { Ending::Done };
+        self.recorder.release_segments(ending);
     }
 }
 
@@ -220,5 +223,71 @@ fn note(setup: &Setup, place: &Place) -> PlaceNote {
         data_dir: place.found.as_ref().map(|(path, _)| show(path)),
         payloads: setup.payload_directory(place).as_deref().map(show),
         passed_over: place.passed_over.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{api, registry};
+    use crate::core::Failure;
+    use crate::model::{NameId, SpanId, TraceId, UnixNanos};
+    use crate::record::{Span, Tag, Text};
+
+    /// Runs a core with one request in it to its end. A rename onto a directory fails for ever: with
+    /// `in_the_way`, what it writes cannot be given its name.
+    fn run(data: &std::path::Path, in_the_way: bool) -> Result<super::super::Done, Failure> {
+        let options = serde_json::json!({ "name": "ends", "data_dir": data, "background": false });
+        let handle = api::start(&options.to_string()).unwrap();
+        let core = registry::find(handle).unwrap();
+        let now = api::now(handle).unwrap();
+        if in_the_way {
+            let spool =
+                std::fs::read_dir(data.join("spool")).unwrap().next().unwrap().unwrap().path();
+            // The minute may be over by then.
+            for minute in now.minute().0..now.minute().0 + 3 {
+                let name = format!("{minute:010}-{}-1-0-1.period", core.signature);
+                std::fs::create_dir(spool.join(name)).unwrap();
+            }
+        }
+        let span = Span {
+            trace_id: TraceId([1; 16]),
+            span_id: SpanId(1),
+            parent_id: SpanId::NONE,
+            start: now,
+            end: UnixNanos(now.0 + 1000),
+            operation: Text::Bytes(b"Controller/ends"),
+        };
+        let tags = std::iter::empty::<Tag<'_>>();
+        assert!(api::record_span(handle, &span, tags, NameId(0)).is_ok());
+        api::shutdown(handle, 10_000)
+    }
+
+    #[test]
+    fn what_a_shutdown_could_not_name_is_found_by_the_next_core() {
+        let data = std::env::temp_dir().join(format!("scout-ends-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&data);
+        assert_eq!(run(&data, true), Err(Failure::Undelivered(0)), "on disk, but without a name");
+        let spool = std::fs::read_dir(data.join("spool")).unwrap().next().unwrap().unwrap().path();
+        for entry in std::fs::read_dir(spool).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() {
+                std::fs::remove_dir(entry.path()).unwrap();
+            }
+        }
+        assert_eq!(run(&data, false), Ok(super::super::Done::Ok));
+        let mut calls = 0;
+        for folder in std::fs::read_dir(data.join("payloads")).unwrap().map(Result::unwrap) {
+            for file in std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {
+                let payload: serde_json::Value =
+                    serde_json::from_slice(&std::fs::read(file.path()).unwrap()).unwrap();
+                let metrics = payload["metrics"].as_array().unwrap();
+                calls += metrics
+                    .iter()
+                    .filter(|metric| metric["key"]["bucket"] == "Controller")
+                    .map(|metric| metric["call_count"].as_u64().unwrap())
+                    .sum::<u64>();
+            }
+        }
+        assert_eq!(calls, 2, "one of each core");
+        std::fs::remove_dir_all(data).unwrap();
     }
 }

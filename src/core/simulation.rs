@@ -291,6 +291,14 @@ impl Simulation {
         let mut dispatch = std::mem::take(&mut cell.borrow_mut().dispatch);
         let left = dispatch.round(&Trip { simulation: self, cell }, &claim, due);
         cell.borrow_mut().dispatch = dispatch;
+        if matches!(left, Ok(Left::Nothing)) {
+            // What the courier could not see is seen now.
+            let fails = self.disk.borrow_mut().fails_one_in.take();
+            let process = cell.borrow();
+            let waits = process.spool.has_waiting(&claim, |minute| due.is_over(minute));
+            assert!(!waits.unwrap_or(false), "something waits after all is delivered");
+            self.disk.borrow_mut().fails_one_in = fails;
+        }
         left.unwrap_or(Left::Waiting(Safety::Disk))
     }
 

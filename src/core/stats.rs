@@ -59,6 +59,7 @@ fn counters(core: &Core) -> Map<String, Value> {
         add("spool_bytes_on_disk", counters.bytes_on_disk.into());
         add("spool_files_on_disk", counters.files_on_disk.into());
         add("spool_parcels_in_memory", counters.parcels_in_memory.into());
+        add("spool_spans_in_memory", counters.spans_in_memory.into());
         add("spool_on_disk", u64::from(spool.is_on_disk()).into());
     }
     all

@@ -1,10 +1,13 @@
 //! The only file that names minreq: plain HTTP to loopback, in the build without TLS.
 //!
 //! Fenced by what was measured of it: no redirects (it would replay the key), the body read lazily
-//! under a cap, everything set explicitly (it reads the environment otherwise), whole seconds.
+//! under a cap, everything set explicitly (it reads the environment otherwise), whole seconds. It
+//! panics where no thread can be had, and where a header line meets its limit in a way that would
+//! otherwise lift it (`overflow-checks` in Cargo.toml): a panic is an attempt that failed.
 
 use super::{ClientOptions, HttpClient, HttpRequest, Response};
 use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// What is read of a response's body.
@@ -34,17 +37,22 @@ impl HttpClient for MinreqClient {
         for (name, value) in &request.headers {
             post = post.with_header(*name, value.as_str());
         }
-        let mut response = post.send_lazy().map_err(|error| error.to_string())?;
-        let status = response.status_code;
-        let retry_after = response
-            .headers
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))
-            .map(|(_, value)| value.clone());
-        let mut excerpt = Vec::new();
-        // A body cut short does not undo a status that came whole.
-        let _ = response.by_ref().take(BODY_LIMIT).read_to_end(&mut excerpt);
-        let excerpt = String::from_utf8_lossy(&excerpt).into_owned();
-        Ok(Response { status, retry_after, excerpt })
+        catch_unwind(AssertUnwindSafe(|| receive(post)))
+            .unwrap_or_else(|_| Err("the answer broke the HTTP client".into()))
     }
+}
+
+fn receive(post: minreq::Request) -> Result<Response, String> {
+    let mut response = post.send_lazy().map_err(|error| error.to_string())?;
+    let status = response.status_code;
+    let retry_after = response
+        .headers
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))
+        .map(|(_, value)| value.clone());
+    let mut excerpt = Vec::new();
+    // A body cut short does not undo a status that came whole.
+    let _ = response.by_ref().take(BODY_LIMIT).read_to_end(&mut excerpt);
+    let excerpt = String::from_utf8_lossy(&excerpt).into_owned();
+    Ok(Response { status, retry_after, excerpt })
 }

@@ -6,6 +6,8 @@
 
 mod directory;
 mod http_date;
+#[cfg(feature = "tls")]
+mod lookup;
 #[cfg(not(feature = "tls"))]
 mod minreq_client;
 mod request;

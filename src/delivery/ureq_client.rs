@@ -1,10 +1,12 @@
-//! The only file that names ureq.
+//! The HTTP client of this build; besides `lookup`, the only file that names ureq.
 
+use super::lookup::Lookups;
 use super::{ClientOptions, HttpClient, HttpRequest, Response};
 use std::io::Read;
 use std::time::Duration;
 use ureq::Agent;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::transport::DefaultConnector;
 
 /// A response's headers, all together.
 const HEADER_LIMIT: usize = 16 * 1024;
@@ -35,7 +37,7 @@ impl UreqClient {
             .proxy(proxy)
             .tls_config(TlsConfig::builder().root_certs(roots).build())
             .build();
-        Ok(UreqClient(config.new_agent()))
+        Ok(UreqClient(Agent::with_parts(config, DefaultConnector::default(), Lookups::default())))
     }
 }
 

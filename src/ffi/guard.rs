@@ -99,7 +99,7 @@ fn status_of(failure: &Failure) -> scout_status_t {
         Failure::Busy => SCOUT_E_BUSY,
         Failure::Disabled => SCOUT_E_DISABLED,
         Failure::Rejected => SCOUT_E_REJECTED,
-        Failure::Undelivered => SCOUT_E_UNDELIVERED,
+        Failure::Undelivered(_) => SCOUT_E_UNDELIVERED,
     }
 }
 

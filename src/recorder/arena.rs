@@ -6,7 +6,7 @@
 //! closes all descriptors loses the lock until the worker renews it: so a file is left alone, too,
 //! while the process that made it has it mapped.
 
-use super::process::current;
+use super::process::{Ending, current};
 use super::segment::{SEGMENT_BYTES, Segment};
 use crate::sys::dir::{Dir, Lock};
 use crate::sys::host;
@@ -312,10 +312,12 @@ impl Arena {
         Ok(region)
     }
 
-    /// Gives everything back, and removes the file. After the recorder is retired and drained.
-    pub(super) fn discard(&self) {
-        if let Some(file) = &self.file {
-            file.discard();
+    /// Gives everything back. After the recorder is retired and drained.
+    pub(super) fn release(&self, ending: Ending) {
+        match (&self.file, ending) {
+            (Some(file), Ending::Done) => file.discard(),
+            (Some(file), Ending::Left) => file.let_go(),
+            (None, _) => {}
         }
         let mut memory = self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         memory.drain(..).for_each(give_region);

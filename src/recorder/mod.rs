@@ -38,7 +38,9 @@ mod writer;
 pub use arena::{Adopted, SUFFIX, SegmentFile};
 pub use drain::{Carry, DrainReport, Drainer};
 pub use names::{InternError, NAME_BYTES, NAMES, NameTable};
-pub use process::{MAX_RECORDERS, Recorder, RecorderCounters, awake, doze, install, retire};
+pub use process::{
+    Ending, MAX_RECORDERS, Recorder, RecorderCounters, awake, doze, install, retire,
+};
 pub use recovery::{Recovered, RecoveredNames};
 pub use thread::{Entered, set_last_error, with_last_error};
 pub use writer::{NewIds, Refusal, Room, enter, ids, is_live, record, try_ids};

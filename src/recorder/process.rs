@@ -87,6 +87,15 @@ pub struct RecorderCounters {
     pub unreadable: AtomicU64,
 }
 
+/// What becomes of a recorder's file at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It has served its purpose.
+    Done,
+    /// The next core has to look at it: what its last checkpoint was still matters.
+    Left,
+}
+
 /// The segments of one core, and the queues they travel through.
 pub struct Recorder {
     pub(super) stamp: u64,
@@ -233,9 +242,9 @@ impl Recorder {
         false
     }
 
-    /// Gives all memory back to the process, and removes the file. After `retire`, the last drain,
-    /// and once what was drained is safe elsewhere.
-    pub fn release_segments(&self) {
+    /// Gives all memory back to the process, and the file up. After `retire`, the last drain, and
+    /// once what was drained is safe elsewhere.
+    pub fn release_segments(&self, ending: Ending) {
         for (index, place) in self.directory.iter().enumerate() {
             if let Some(segment) = self.segment(index as u32) {
                 segment.reset(0, Phase::Free, Purpose::Records);
@@ -243,7 +252,7 @@ impl Recorder {
             }
             place.store(std::ptr::null_mut(), Ordering::Release);
         }
-        self.arena.discard();
+        self.arena.release(ending);
     }
 }
 

@@ -238,7 +238,7 @@ fn retiring_under_fire_loses_no_accepted_record() {
             accepted
         });
         assert_eq!(put(slot, stamp, 1), Err(Refusal::NotLive));
-        f.recorder.release_segments();
+        f.recorder.release_segments(Ending::Done);
         let _ = accepted;
     }
 }
@@ -311,7 +311,7 @@ fn on_file_segments_are_given_back_by_checkpoints_and_carry_what_is_open() {
     let segments = f.recorder.counters.segments.load(Ordering::Relaxed);
     assert!(segments <= 32, "{segments} segments");
     assert!(retire(f.slot, f.recorder, Instant::now() + Duration::from_secs(5)));
-    f.recorder.release_segments();
+    f.recorder.release_segments(Ending::Done);
     assert!(!path.join(format!("x{SUFFIX}")).exists());
     std::fs::remove_dir_all(path).unwrap();
 }

@@ -110,4 +110,11 @@ impl<T: Item> Held<T> {
     pub(super) fn parcels(&self) -> usize {
         self.parcels.len()
     }
+
+    /// Spans that are nowhere else: not those of parcels that are made of files.
+    pub(super) fn spans(&self) -> u64 {
+        let periods = self.periods.values().map(Item::spans);
+        let parcels = self.parcels.iter().filter(|parcel| parcel.sources.is_empty());
+        periods.chain(parcels.map(|parcel| parcel.spans)).sum()
+    }
 }

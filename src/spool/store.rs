@@ -45,6 +45,8 @@ pub struct Counters {
     pub files_on_disk: u64,
     /// Parcels in memory.
     pub parcels_in_memory: u64,
+    /// Spans in memory alone.
+    pub spans_in_memory: u64,
 }
 
 /// The spool of one application, as one process sees it.
@@ -91,7 +93,11 @@ impl<T: Item, S: Storage> Spool<T, S> {
 
     /// Counts.
     pub fn counters(&self) -> Counters {
-        Counters { parcels_in_memory: self.held.parcels() as u64, ..self.counters }
+        Counters {
+            parcels_in_memory: self.held.parcels() as u64,
+            spans_in_memory: self.held.spans(),
+            ..self.counters
+        }
     }
 
     /// What this process's files are signed with.
@@ -322,6 +328,20 @@ impl<T: Item, S: Storage> Spool<T, S> {
         minutes
     }
 
+    /// Whether anything is still to be delivered: a parcel, or a period that `is_over` (told its last
+    /// minute). What cannot be read, packed or named now is among it. An error: that cannot be seen.
+    pub fn has_waiting(
+        &self,
+        _: &Claim<S::Lock>,
+        is_over: impl Fn(Minute) -> bool,
+    ) -> io::Result<bool> {
+        let unnamed = self.unnamed.iter().filter_map(|name| File::of(name.clone(), 0));
+        let mut files = self.list()?.into_iter().chain(unnamed);
+        Ok(files.any(|file| file.is_parcel() || is_over(file.last))
+            || self.held.parcels() > 0
+            || self.held.extents().any(|(_, last)| is_over(last)))
+    }
+
     /// Merges everything there is of a minute into one parcel, under `id`; what is in memory makes
     /// one by itself. Tells whether there was anything. After an error nothing more may be packed
     /// under this claim.
@@ -444,6 +464,11 @@ impl<T: Item, S: Storage> Spool<T, S> {
     #[cfg(test)]
     pub(crate) fn in_memory(&self) -> (impl Iterator<Item = &T>, impl Iterator<Item = &Parcel>) {
         self.held.contents()
+    }
+
+    /// Whether there are files that still have to be given their names.
+    pub fn has_unnamed(&self) -> bool {
+        !self.unnamed.is_empty()
     }
 
     /// Where the least safe of all that is in here is.

@@ -4,6 +4,9 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 
+/// How often a call that a signal interrupts is tried.
+const INTERRUPTIONS: u32 = 100;
+
 /// Pages that stay mapped, mostly for the life of the process, whatever lies behind them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
@@ -65,9 +68,15 @@ fn map(
 /// signal later.
 pub fn allocate(file: BorrowedFd<'_>, offset: u64, len: u64) -> io::Result<()> {
     let convert = |n| libc::off_t::try_from(n).map_err(|_| io::ErrorKind::InvalidInput);
-    // SAFETY: the descriptor is open.
-    match unsafe { libc::posix_fallocate(file.as_raw_fd(), convert(offset)?, convert(len)?) } {
-        0 => Ok(()),
-        error => Err(io::Error::from_raw_os_error(error)),
+    let (offset, len) = (convert(offset)?, convert(len)?);
+    let mut error = libc::EINTR;
+    // A host's thread may be one that a profiler interrupts all the time.
+    for _ in 0..INTERRUPTIONS {
+        // SAFETY: the descriptor is open.
+        error = unsafe { libc::posix_fallocate(file.as_raw_fd(), offset, len) };
+        if error != libc::EINTR {
+            break;
+        }
     }
+    if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
 }

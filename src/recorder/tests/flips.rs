@@ -93,6 +93,6 @@ fn flipped_bits_in_a_dead_processs_file_are_noticed_and_double_nothing() {
     }
     assert!(told > 300, "{told} flips were noticed");
     assert!(retire(f.slot, recorder, Instant::now() + Duration::from_secs(5)));
-    recorder.release_segments();
+    recorder.release_segments(Ending::Done);
     std::fs::remove_dir_all(path).unwrap();
 }
