@@ -1,11 +1,11 @@
-/* How soon a recorded span is analysed, in the spool, and delivered. One line of JSON.
+/* How soon a recorded span is analysed, and delivered. One line of JSON.
  *
  *     freshness LIBRARY FOLDER RATE
  *
  * Records requests of ten spans at an even rate until the minute is over, at least twenty seconds,
  * and looks each half millisecond how many records the background thread has drained: these come in
- * the order in which this one thread recorded them. Then waits for the minute's file in the spool,
- * and for its payload. At last flushes, each time with a thousand spans before it. */
+ * the order in which this one thread recorded them. Then waits for the minute's payload. At last
+ * flushes, each time with a thousand spans before it. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <pthread.h>
@@ -107,22 +107,17 @@ static void *look(void *unused)
     return unused;
 }
 
-/* Whether a file of the folder, or of the folders in it, begins and ends so. */
+/* Whether a file of the folder begins and ends so. */
 static int there_is(const char *folder, const char *beginning, const char *ending)
 {
-    char path[1024];
     int found = 0;
     DIR *files = opendir(folder);
     if (!files)
         return 0;
     for (struct dirent *entry; !found && (entry = readdir(files));) {
         size_t length = strlen(entry->d_name), of = strlen(ending);
-        if (entry->d_name[0] == '.')
-            continue;
-        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        found = (length > of && strncmp(entry->d_name, beginning, strlen(beginning)) == 0 &&
-                 strcmp(entry->d_name + length - of, ending) == 0) ||
-                (entry->d_type == DT_DIR && there_is(path, beginning, ending));
+        found = length > of && strncmp(entry->d_name, beginning, strlen(beginning)) == 0 &&
+                strcmp(entry->d_name + length - of, ending) == 0;
     }
     closedir(files);
     return found;
@@ -182,10 +177,9 @@ int main(int count, char **arguments)
         seconds += 60.0;
         minute++;
     }
-    /* As the files of this minute are called. */
-    char number[32], stamp[32];
+    /* As the payload of this minute is called. */
+    char stamp[32];
     time_t start = minute * 60;
-    snprintf(number, sizeof number, "%010ld-", (long)minute);
     strftime(stamp, sizeof stamp, "%Y%m%dT%H%MZ-", gmtime(&start));
     pthread_t looker;
     if (pthread_create(&looker, NULL, look, NULL))
@@ -200,7 +194,6 @@ int main(int count, char **arguments)
         if (ahead > 0.0002)
             usleep((useconds_t)(ahead * 1e6));
     }
-    double spooled = until(folder, number, ".period", end);
     double delivered = until(payloads, stamp, ".checkin.json", end);
     done = 1;
     pthread_join(looker, NULL);
@@ -225,7 +218,7 @@ int main(int count, char **arguments)
     printf("{");
     show("drained_ms", delays, n);
     show("flush_ms", flushes, FLUSHES);
-    printf("\"spooled_ms\":%.1f,\"delivered_ms\":%.1f,\"seconds\":%.0f,\"recorded\":%ld,\"refused\":%ld}\n",
-           spooled, delivered, seconds, recorded, refused);
+    printf("\"delivered_ms\":%.1f,\"seconds\":%.0f,\"recorded\":%ld,\"refused\":%ld}\n", delivered, seconds,
+           recorded, refused);
     return lib.scout_shutdown(core, 5000) < 0;
 }

@@ -137,13 +137,16 @@ def short(rows, path):
         file.write(before + BEGIN + "\n".join(lines) + "\n" + END + rest.partition(END)[2])
 
 
-def write(rows, failed, path):
+def write(rows, failed, took, path):
     rows = list(with_ratios(rows))
     machine = "%s, %d cores, %s" % (platform.machine(), os.cpu_count() or 1, platform.system())
     text = HEAD.format(machine=machine)
     text += "".join("| %s | %s | %s | %s |\n" % line for line in _budget_lines(rows))
     if failed:
         text += "\nThese steps failed in this run, and their rows are missing or old: %s.\n" % ", ".join(failed)
+    if took:
+        text += "\nThe run took %.1f minutes: %s.\n" % (
+            sum(seconds for _, seconds in took) / 60, ", ".join("%s %.0f s" % each for each in took))  # fmt: skip
     text += "".join(_section(rows, *section) for section in SECTIONS)
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)

@@ -19,7 +19,8 @@ pub fn run() {
         let json = checkin(&period, &Metadata::default());
         let size = gzip(&json, LEVEL).len();
         let note = format!("with gzip {:.1} KiB", size as f64 / 1024.0);
-        let row = format!("check-in of a minute, {endpoints} endpoints");
+        let plural = if endpoints == 1 { "" } else { "s" };
+        let row = format!("check-in of a minute, {endpoints} endpoint{plural}");
         let kib = json.len() as f64 / 1024.0;
         Row { note: &note, ..Row::of("payload", &row, "KiB") }.write(vec![kib]);
     }
