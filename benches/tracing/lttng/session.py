@@ -15,7 +15,8 @@ SPANS = 16
 
 
 def is_installed():
-    return shutil.which("lttng-sessiond") and os.path.exists("/usr/include/lttng/tracepoint.h")
+    headers = ["pkg-config", "--exists", "lttng-ust"]
+    return shutil.which("lttng-sessiond") and subprocess.run(headers, check=False).returncode == 0
 
 
 class Session:
