@@ -22,19 +22,27 @@ endif
 
 # No path of the machine that builds ends up in what is shipped.
 REMAP := --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(HOME)/.cargo=cargo
-build bench: export RUSTFLAGS := $(REMAP) $(RUSTFLAGS)
+build shared small bench: export RUSTFLAGS := $(REMAP) $(filter-out $(REMAP),$(RUSTFLAGS))
 
-
-.PHONY: build demo test soak fuzz core-agent-dist bench install install-files header docs clean help
+.PHONY: build shared small demo test soak fuzz core-agent-dist bench install install-files header docs clean help
 
 help: ## What there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 # Each artefact by itself: naming several crate types in one build silently switches LTO off.
-build: ## The shared object, the static library, the executable
-	$(CARGO) rustc --release --lib --crate-type cdylib -- $(LINK)
+build: shared ## The shared object, the static library, the executable
 	$(CARGO) rustc --release --lib --crate-type staticlib
 	$(CARGO) build --release --bin scout-core-agent
+
+PROFILE ?= release
+FEATURES ?=
+TARGET ?= target
+
+shared: ## The shared object alone; also with other FEATURES, of another PROFILE, below another TARGET
+	$(CARGO) rustc --profile $(PROFILE) --lib --crate-type cdylib --target-dir $(TARGET) $(FEATURES) -- $(LINK)
+
+small: ## target/small/libscoutcore.so, made for size: plain HTTP to loopback only
+	$(MAKE) shared PROFILE=small FEATURES=--no-default-features
 
 demo: build ## A real web application, driven for ten seconds, and what we saw of it
 	examples/demo/run
@@ -76,9 +84,9 @@ fuzz: ## Fuzzes each of the targets FUZZ for SECONDS (needs cargo-fuzz)
 core-agent-dist: build ## Lays out the executable in DIR as agents that launch it expect it
 	examples/core-agent/dist $(DIR)
 
-bench: build ## Us and the peers on the same work; writes docs/benchmarks.md and its plots
-	ffi-tests/install-deps
-	python3 benches/run.py
+bench: ## Us and the peers on the same work; writes docs/benchmarks.md and its plots (ONLY=sql,python: some steps)
+	ffi-tests/install-deps bench
+	python3 benches/run.py $(if $(ONLY),--only $(ONLY))
 
 header: ## Writes include/scoutcore.h from src/ffi
 	SCOUT_BLESS=1 $(CARGO) test --quiet --test header

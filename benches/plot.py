@@ -25,7 +25,7 @@ text { font: 12px system-ui, sans-serif; fill: #1f2328 }
 GROUPS = [
     ("From C and Rust", "native", lambda row: "memory" not in row and "2 threads" not in row),
     ("Python", "python", lambda row: row == "scoutcore, a statement" or not row.startswith(("scoutcore", "of which"))),
-    ("Ruby", "ruby", lambda row: row.startswith("ffi") and "a statement" in row),
+    ("Ruby", "ruby", lambda row: row == "ffi: a statement" or not row.startswith(("ffi", "fiddle"))),
     ("Elixir", "elixir", lambda row: "a statement" in row or "one call" in row),
     ("Node", "node", lambda row: "floor" not in row),
 ]

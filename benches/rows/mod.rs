@@ -1,7 +1,8 @@
 //! Rows for `docs/benchmarks.md`: one JSON object a line, appended to the file that
-//! `SCOUT_BENCH_JSON` names; without it, nothing is written.
+//! `SCOUT_BENCH_JSON` names; without it, nothing is written. And the clock that they are taken by.
 
 use std::io::Write;
+use std::time::Duration;
 
 /// One measurement.
 pub struct Row<'a> {
@@ -12,17 +13,33 @@ pub struct Row<'a> {
     pub note: &'a str,
 }
 
-impl Row<'_> {
-    /// Appends it, with the median and the extremes of the samples.
-    pub fn write(&self, mut samples: Vec<f64>) {
-        let Some(path) = std::env::var_os("SCOUT_BENCH_JSON") else { return };
+impl<'a> Row<'a> {
+    /// A row of the library's own, without a note.
+    pub fn of(section: &'a str, row: &'a str, unit: &'a str) -> Row<'a> {
+        Row { section, row, ours: true, unit, note: "" }
+    }
+
+    /// Appends it, with the median and the extremes of the samples; prints it. Gives the median.
+    pub fn write(&self, mut samples: Vec<f64>) -> f64 {
         samples.sort_by(f64::total_cmp);
+        let median = samples[samples.len() / 2];
+        println!("{:<64} {median:>10.2} {}  {}", self.row, self.unit, self.note);
+        let Some(path) = std::env::var_os("SCOUT_BENCH_JSON") else { return median };
         let line = serde_json::json!({
             "section": self.section, "row": self.row, "ours": self.ours, "unit": self.unit,
-            "median": samples[samples.len() / 2], "low": samples[0],
-            "high": samples[samples.len() - 1], "note": self.note,
+            "median": median, "low": samples[0], "high": samples[samples.len() - 1],
+            "note": self.note,
         });
         let mut file = std::fs::File::options().create(true).append(true).open(path).unwrap();
         writeln!(file, "{line}").unwrap();
+        median
     }
+}
+
+/// Nanoseconds this thread has run: others on the machine do not count.
+pub fn cpu() -> f64 {
+    // The kernel brings its count up to date at each tick, and when a thread goes to sleep.
+    std::thread::sleep(Duration::from_nanos(1));
+    let line = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    line.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0.0)
 }

@@ -11,16 +11,20 @@ highest. All do the same requests of one root and fifteen children, in bursts wi
 row has a clock inside, all beside it have; where it has two attributes, the same two. `cpu` is all
 that the process used, threads that work behind the scenes included; ours analyses every request
 there, writes minutes, and keeps records safe from the process's death; the peers' exporters
-throw away what they get.
+throw away what they get. LTTng, where it is installed, writes its trace, as its users have it; the
+CPU of its daemons is in its figure.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
+
+from lttng.session import Session, is_installed
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -70,6 +74,12 @@ def build(with_peers):
     return program, os.path.join(peers, "release", "scoutcore-tracing-peers")
 
 
+LTTNG = [
+    ("LTTng-UST, one event a span", "lttng"),
+    ("LTTng-UST, one event a span, 2 attributes", "lttng+tags"),
+]
+
+
 def ran(command):
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("SCOUT", "OTEL_"))}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
@@ -94,11 +104,17 @@ def main():
     options = parser.parse_args()
     program, peers = build(not options.ours)
     rows = {}
-    for _ in range(options.rounds):
-        for name, row, threads, on_file in OURS:
-            rows.setdefault((name, True), []).append(ours(program, row, threads, on_file))
-        for name, row in [] if options.ours else PEERS:
-            rows.setdefault((name, False), []).append(ran([peers, row, str(REQUESTS // 4)]))
+    with_lttng = not options.ours and is_installed()
+    if not options.ours and not with_lttng:
+        print("SKIPPED: LTTng is not installed (Debian: lttng-tools, liblttng-ust-dev)")
+    with Session(TARGET) if with_lttng else contextlib.nullcontext() as session:
+        for _ in range(options.rounds):
+            for name, row, threads, on_file in OURS:
+                rows.setdefault((name, True), []).append(ours(program, row, threads, on_file))
+            for name, row in [] if options.ours else PEERS:
+                rows.setdefault((name, False), []).append(ran([peers, row, str(REQUESTS // 4)]))
+            for name, row in LTTNG if session else []:
+                rows.setdefault((name, False), []).append(session.run(row, REQUESTS // 4))
     with open(options.jsonl, "a", encoding="utf-8") as file:
         print("%-84s %8s %18s %8s" % ("", "ns/span", "from .. to", "CPU ns"))
         for (name, is_ours), runs in rows.items():

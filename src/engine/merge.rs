@@ -5,6 +5,7 @@ use super::period::{
     HostKey, HostStats, JobKey, JobStats, MetricKey, NPlusOne, QueryKey, QueryStats, StatementKey,
     StatementStats,
 };
+use super::weight::heaviest_first;
 use std::collections::BTreeMap;
 
 /// What a period's tables are made of.
@@ -47,13 +48,13 @@ pub(crate) fn add_entry<E: Entry>(to: &mut BTreeMap<E::Key, E>, key: E::Key, ent
 
 #[cold]
 fn fold_least<E: Entry>(table: &mut BTreeMap<E::Key, E>) {
-    let mut by_weight: Vec<(u64, E::Key)> =
-        table.iter().map(|(key, entry)| (entry.weight(), key.clone())).collect();
-    by_weight.sort_by(|a, b| b.cmp(a));
-    for (_, key) in by_weight.into_iter().skip(E::LIMIT / 4 * 3) {
-        let other = E::other(&key);
-        if other != key
-            && let Some(entry) = table.remove(&key)
+    // From the back: of equally heavy ones the last stay.
+    let keys: Vec<E::Key> = table.keys().rev().cloned().collect();
+    let places = heaviest_first(table.values().rev().map(E::weight));
+    for key in places.iter().skip(E::LIMIT / 4 * 3).filter_map(|place| keys.get(*place)) {
+        let other = E::other(key);
+        if other != *key
+            && let Some(entry) = table.remove(key)
         {
             add_entry(table, other, entry.into_other());
         }
@@ -207,8 +208,11 @@ impl Entry for NPlusOne {
 
 /// Tables as lists of pairs: JSON's keys are strings only.
 pub(crate) mod pairs {
+    use serde::de::{SeqAccess, Visitor};
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use std::collections::BTreeMap;
+    use std::fmt;
+    use std::marker::PhantomData;
 
     pub(crate) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
         table: &BTreeMap<K, V>,
@@ -223,6 +227,25 @@ pub(crate) mod pairs {
         V: Deserialize<'de>,
         D: Deserializer<'de>,
     {
-        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
+        deserializer.deserialize_seq(Pairs(PhantomData))
+    }
+
+    struct Pairs<K, V>(PhantomData<(K, V)>);
+
+    impl<'de, K: Deserialize<'de> + Ord, V: Deserialize<'de>> Visitor<'de> for Pairs<K, V> {
+        type Value = BTreeMap<K, V>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of pairs")
+        }
+
+        // One by one: collecting them at once would sort them, which is code for each type.
+        fn visit_seq<A: SeqAccess<'de>>(self, mut pairs: A) -> Result<Self::Value, A::Error> {
+            let mut table = BTreeMap::new();
+            while let Some((key, value)) = pairs.next_element()? {
+                table.insert(key, value);
+            }
+            Ok(table)
+        }
     }
 }

@@ -38,6 +38,7 @@ mod tests;
 mod trace;
 mod tree;
 mod uri;
+mod weight;
 
 pub use calls::CallStats;
 pub use config::{EngineConfig, UriReporting};
@@ -53,6 +54,7 @@ pub use rules::{check_pattern, parse_sample_rate, parse_sample_rule};
 pub use scored_set::{Scored, ScoredSet};
 pub use stats::EngineStats;
 pub use trace::{Frame, Repetition, Scalar, SlowTrace, SpanDetail, TraceMetric, TraceSpan};
+pub(crate) use weight::heaviest_first;
 
 use crate::model::{Minute, TraceId, UnixNanos};
 use crate::sql::{Dialect, Memo};

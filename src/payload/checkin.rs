@@ -6,10 +6,9 @@ use super::span_trace::{SpanTrace, StatementTables};
 use super::transaction::{SlowJob, SlowTransaction};
 use crate::engine::{
     HostKey, HostStats, JobKey, JobStats, NPlusOne, Period, QueryKey, QueryStats, StatementKey,
-    StatementStats,
+    StatementStats, heaviest_first,
 };
 use serde::Serialize;
-use std::cmp::Reverse;
 
 /// Database queries and external services sent of one period; the largest by time.
 const REPORT_LIMIT: usize = 1000;
@@ -197,9 +196,9 @@ fn top<K: Ord, V>(
     limit: usize,
     weight: impl Fn(&V) -> u64,
 ) -> impl Iterator<Item = (&K, &V)> {
-    let mut entries: Vec<_> = table.iter().collect();
-    entries.sort_by_key(|(_, value)| Reverse(weight(value)));
-    entries.into_iter().take(limit)
+    let entries: Vec<_> = table.iter().collect();
+    let places = heaviest_first(table.values().map(weight));
+    places.into_iter().take(limit).filter_map(move |place| entries.get(place).copied())
 }
 
 impl<'a> Job<'a> {

@@ -1,93 +1,16 @@
-//! Sanitising beside libdatadog's obfuscator, on the same statements in one run: `cargo run --release` in this directory.
+//! Peers on work that the library's own benchmarks do too: libdatadog's SQL obfuscator and
+//! concentrator, and zlib-rs. `benches/run.py --only peers` runs it behind those, on the same machine in one run.
+//!
+//!     SCOUT_BENCH_JSON=FILE SCOUT_BENCH_PAYLOAD=checkin.json cargo run --release
 
+mod compression;
+mod concentrator;
+mod obfuscation;
 #[path = "../../rows/mod.rs"]
 mod rows;
 
-use rows::Row;
-use std::hint::black_box;
-use std::time::Instant;
-
-use libdd_trace_obfuscation::obfuscation_config::{DbmsKind, SqlConfig};
-use libdd_trace_obfuscation::sql::obfuscate_sql_resource;
-use scoutcore::sql::{Dialect, Scratch, sanitize};
-
-fn median(mut call: impl FnMut()) -> f64 {
-    let mut rounds = 1_u32;
-    loop {
-        let start = Instant::now();
-        (0..rounds).for_each(|_| call());
-        if start.elapsed().as_micros() > 2_000 {
-            break;
-        }
-        rounds *= 2;
-    }
-    let mut times: Vec<f64> = (0..9)
-        .map(|_| {
-            let start = Instant::now();
-            (0..rounds).for_each(|_| call());
-            start.elapsed().as_secs_f64() * 1e9 / f64::from(rounds)
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
-}
-
-fn kind(dialect: Dialect) -> DbmsKind {
-    match dialect {
-        Dialect::Postgres => DbmsKind::Postgresql,
-        Dialect::MySql => DbmsKind::Mysql,
-        Dialect::MsSql => DbmsKind::Mssql,
-        Dialect::Oracle => DbmsKind::Oracle,
-        _ => DbmsKind::Generic,
-    }
-}
-
 fn main() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/vectors/sql/corpus.json");
-    let Ok(text) = std::fs::read_to_string(path) else {
-        println!("SKIPPED: corpus.json is not in ../shared/vectors/sql");
-        return;
-    };
-    let cases: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap_or_default();
-    let short: Vec<(Dialect, &str)> = cases
-        .iter()
-        .filter_map(|case| {
-            Some((Dialect::from_name(case["dialect"].as_str()?), case["sql"].as_str()?))
-        })
-        .filter(|(_, sql)| sql.len() < 1_024)
-        .collect();
-    let mut scratch = Scratch::default();
-    let config = SqlConfig::default();
-    let mut ours: Vec<f64> = Vec::new();
-    let mut theirs: Vec<f64> = Vec::new();
-    for &(dialect, sql) in &short {
-        ours.push(median(|| {
-            black_box(sanitize(&mut scratch, sql.as_bytes(), dialect, false).len());
-        }));
-        theirs.push(median(|| {
-            black_box(obfuscate_sql_resource(sql, &config, kind(dialect)).len());
-        }));
-    }
-    for (name, times) in
-        [("scoutcore sanitize", &mut ours), ("libdatadog obfuscate_sql", &mut theirs)]
-    {
-        times.sort_by(f64::total_cmp);
-        let mean = times.iter().sum::<f64>() / times.len() as f64;
-        println!("{name:<28} median {:>7.0} ns   mean {mean:>7.0} ns", times[times.len() / 2]);
-        if !name.starts_with("scoutcore") {
-            // As the rows of `benches/sql.rs`.
-            let note = format!("{} statements under 1 KB; mean {mean:.0} ns", times.len());
-            Row { section: "sql", row: name, ours: false, unit: "ns/statement", note: &note }
-                .write(times[times.len() / 4..=times.len() * 3 / 4].to_vec());
-        }
-    }
-    let ids: Vec<String> = (0..6_000).map(|n| (1_000_000 + n * 37).to_string()).collect();
-    let list = format!("SELECT * FROM users WHERE id IN ({})", ids.join(", "));
-    let ours = median(|| {
-        black_box(sanitize(&mut scratch, list.as_bytes(), Dialect::Postgres, false).len());
-    });
-    let theirs = median(|| {
-        black_box(obfuscate_sql_resource(&list, &config, DbmsKind::Postgresql).len());
-    });
-    println!("IN list of 6,000 ids: ours {:.1} us, libdatadog {:.1} us", ours / 1e3, theirs / 1e3);
+    obfuscation::run();
+    concentrator::run();
+    compression::run();
 }

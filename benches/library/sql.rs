@@ -1,28 +1,16 @@
-//! What a statement costs, beside what others do with it. Medians and ratios of one run: `cargo bench --bench sql`.
-//! With `SCOUT_BENCH_JSON=FILE`, rows for `docs/benchmarks.md` too.
+//! What a statement costs, beside what others do with it: medians and ratios of one run.
 //!
-//! With `--count NAME` it runs one case a fixed number of times and nothing else, for instruction counters
+//! With `--count sql NAME` it runs one case a fixed number of times and nothing else, for instruction counters
 //! (`perf stat -e instructions:u`, `valgrind --tool=callgrind`).
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a benchmark prints, and may stop at what it did not expect"
-)]
 
-mod rows;
-
-use std::hint::black_box;
-use std::time::Instant;
-
+use crate::rows::Row;
 use regex::Regex;
-use rows::Row;
 use scoutcore::sql::{Dialect, Memo, Naming, Scratch, analyse, sanitize, summarize};
 use sqlparser::dialect::{GenericDialect, MySqlDialect, PostgreSqlDialect};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Tokenizer;
+use std::hint::black_box;
+use std::time::Instant;
 
 struct Statement {
     dialect: Dialect,
@@ -148,7 +136,7 @@ fn long_texts() -> Vec<(&'static str, String)> {
     ]
 }
 
-fn count(name: &str) {
+pub fn count(name: &str) {
     const ROUNDS: usize = 2_000;
     let corpus = corpus();
     let short: Vec<&Statement> = corpus.iter().filter(|s| s.sql.len() < 1_024).collect();
@@ -180,11 +168,7 @@ fn count(name: &str) {
     println!("{name}: {} calls", ROUNDS * short.len());
 }
 
-fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
-    if let Some(at) = arguments.iter().position(|argument| argument == "--count") {
-        return count(arguments.get(at + 1).map_or("nothing", String::as_str));
-    }
+pub fn run() {
     let corpus = corpus();
     let short: Vec<&Statement> = corpus.iter().filter(|s| s.sql.len() < 1_024).collect();
     let bytes: usize = short.iter().map(|s| s.sql.len()).sum();
@@ -236,17 +220,11 @@ fn main() {
     cases.push(("sqlparser tokenizer", Box::new(|s| let_go(black_box(tokenize(s))))));
     cases.push(("sqlparser parser", Box::new(|s| let_go(black_box(parse(s))))));
 
-    println!("\n{:<36} {:>12} {:>12} {:>8}", "per statement", "median", "mean", "ratio");
-    let mut base = 0.0;
     for (name, case) in &mut cases {
         // The median statement's median time, and the mean over all of them.
         let mut each: Vec<f64> = short.iter().map(|s| median(|| case(s))).collect();
         each.sort_by(f64::total_cmp);
-        let (middle, mean) = (each[each.len() / 2], each.iter().sum::<f64>() / each.len() as f64);
-        if base == 0.0 {
-            base = mean;
-        }
-        println!("{name:<36} {middle:>9.0} ns {mean:>9.0} ns {:>7.1}x", mean / base);
+        let mean = each.iter().sum::<f64>() / each.len() as f64;
         let note = format!("{} statements under 1 KB; mean {mean:.0} ns", each.len());
         let ours = !name.starts_with("regex") && !name.starts_with("sqlparser");
         // Extremes of statements say nothing of noise: the middle half's instead.
@@ -255,7 +233,6 @@ fn main() {
             .write(middle_half);
     }
 
-    println!("\n{:<36} {:>12} {:>12}", "long statements", "median", "throughput");
     let mut scratch = Scratch::default();
     for (name, sql) in long_texts() {
         let time = median(|| {
@@ -263,9 +240,7 @@ fn main() {
                 sanitize(&mut scratch, sql.as_bytes(), Dialect::Postgres, false).len(),
             ))
         });
-        let speed = sql.len() as f64 / time;
-        println!("{name:<36} {:>9.1} us {speed:>7.2} GB/s", time / 1e3);
         let row = format!("sanitize, {name}");
-        Row { section: "sql", row: &row, ours: true, unit: "GB/s", note: "" }.write(vec![speed]);
+        Row::of("sql", &row, "GB/s").write(vec![sql.len() as f64 / time]);
     }
 }
