@@ -27,7 +27,7 @@ OUTPUT = os.path.join(ROOT, "target", "bench")
 LIBRARY = os.path.join(ROOT, "target", "release", "libscoutcore.so")
 LANGUAGES = os.path.join(HERE, "languages")
 PYPI = ["opentelemetry-sdk", "ddtrace", "sentry-sdk", "elastic-apm", "scout-apm"]
-NPM = ["koffi", "@opentelemetry/api", "@opentelemetry/sdk-trace-base"]
+NPM = ["koffi", "@opentelemetry/api", "@opentelemetry/sdk-trace-base", "@opentelemetry/context-async-hooks"]
 MIB = 1 << 20
 
 
