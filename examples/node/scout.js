@@ -64,6 +64,8 @@ const log = require("./scout/log");
 const spans = require("./scout/spans");
 const { sanitizeSql, summarizeSql } = require("./scout/sql");
 
+const { attach, begin, current, error, event, ignore, metric, rename, span, tagRequest, wrap } = spans;
+
 // How long an exiting process waits for its last delivery.
 const EXIT_TIMEOUT_MS = 2000;
 // The core of a process, for the threads that this one will start.
@@ -84,8 +86,8 @@ function start(options, { logger } = {}) {
   if (logger) log.use(logger);
   try {
     core = joined() ?? started(options);
-  } catch (error) {
-    return turnOff(error.message, !(error instanceof StartFailed && error.disabled));
+  } catch (failure) {
+    return turnOff(failure.message, !(failure instanceof StartFailed && failure.disabled));
   }
   off = null;
   spans.use(core);
@@ -93,7 +95,7 @@ function start(options, { logger } = {}) {
   hooked = true;
   if (core.owned) {
     setEnvironmentData(SHARED, { file: core.library.file, handle: core.handle });
-    spans.event("scout.metadata", JSON.stringify({ language: "node", language_version: process.versions.node }));
+    event("scout.metadata", JSON.stringify({ language: "node", language_version: process.versions.node }));
   }
   return true;
 }
@@ -126,7 +128,7 @@ function offReason() {
 // delivered, 1: on disk, negative: neither yet), or of null if nothing is recorded.
 async function flush(timeoutMs = 1000) {
   const running = core;
-  return running === null ? null : waited(running, () => running.flush(milliseconds(timeoutMs)));
+  return running === null ? null : waited(running, () => running.flush(milliseconds(timeoutMs, 1000)));
 }
 
 // Flushes and stops; in a worker that joined a core, only flushes. At exit this happens by itself;
@@ -135,7 +137,7 @@ async function shutdown(timeoutMs = EXIT_TIMEOUT_MS) {
   const stopped = stop();
   if (stopped === null) return null;
   const began = Date.now();
-  const limit = milliseconds(timeoutMs);
+  const limit = milliseconds(timeoutMs, EXIT_TIMEOUT_MS);
   const status = await waited(stopped, () => stopped.flush(limit)); // after shutdown there is no log
   if (!stopped.owned) return status;
   return waited(null, () => stopped.shutdown(Math.max(limit - (Date.now() - began), 0)));
@@ -151,8 +153,8 @@ function end() {
     stopped.flushSync(EXIT_TIMEOUT_MS);
     stopped.tell();
     stopped.shutdownSync(Math.max(EXIT_TIMEOUT_MS - (Date.now() - began), 0));
-  } catch (error) {
-    log.caught(error);
+  } catch (failure) {
+    log.caught(failure);
   }
 }
 
@@ -172,14 +174,14 @@ async function waited(running, call) {
     const status = await call();
     running?.tell();
     return status;
-  } catch (error) {
-    log.caught(error);
+  } catch (failure) {
+    log.caught(failure);
     return null;
   }
 }
 
-function milliseconds(timeout) {
-  return Math.min(Math.max(Math.trunc(Number(timeout)) || 0, 0), 2 ** 32 - 1);
+function milliseconds(timeout, usual) {
+  return typeof timeout === "number" ? Math.min(Math.max(Math.trunc(timeout) || 0, 0), 2 ** 32 - 1) : usual;
 }
 
 // The core's counters; {} if nothing is recorded.
@@ -192,24 +194,8 @@ function diagnose() {
   return core === null ? { off } : core.diagnose();
 }
 
+// Plain names, by which an ES module's `import { span } from` finds them.
 module.exports = {
-  attach: spans.attach,
-  begin: spans.begin,
-  current: spans.current,
-  diagnose,
-  error: spans.error,
-  event: spans.event,
-  flush,
-  ignore: spans.ignore,
-  metric: spans.metric,
-  offReason,
-  rename: spans.rename,
-  sanitizeSql,
-  shutdown,
-  span: spans.span,
-  start,
-  stats,
-  summarizeSql,
-  tagRequest: spans.tagRequest,
-  wrap: spans.wrap,
+  attach, begin, current, diagnose, error, event, flush, ignore, metric, offReason, rename, sanitizeSql, shutdown,
+  span, start, stats, summarizeSql, tagRequest, wrap,
 };

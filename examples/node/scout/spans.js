@@ -104,7 +104,7 @@ class Span {
 
   // Adds a tag that is known only later, e.g. a row count.
   tag(key, value) {
-    this.tags = added(this.tags, key, value);
+    guarded(() => (this.tags = added(this.tags, key, value)));
   }
 
   // Notes an exception that leaves this span: with the innermost one that it left, it is recorded
