@@ -37,7 +37,7 @@ SECTIONS = [
     ("python", "Python", "`benches/languages/python.py`, and `peers.py` with the agents from PyPI."),
     ("ruby", "Ruby", "`benches/languages/ruby.rb`, through the ffi gem and through Fiddle."),
     ("elixir", "Elixir", "`benches/languages/elixir.exs`, a NIF."),
-    ("node", "Node", "`benches/languages/node.js`, through koffi."),
+    ("node", "Node", "`benches/languages/node.js`, through koffi. By hand: `begin` and `end`, parents given. Current: `span` with a callback, the current span kept by AsyncLocalStorage; OpenTelemetry the same ways, with its batch processor."),
     ("engine", "Analysis", "`cargo bench --bench engine`: a span from its record to the merged minute."),
     ("growth", "Growth", "The same, by endpoints of the application and by spans of a request.\n\n![Growth](growth.svg)"),
     ("sql", "SQL", "`cargo bench --bench sql`: a corpus of statements; the regular expressions and sqlparser for comparison."),
@@ -98,8 +98,8 @@ SHORT = [
       "elastic-apm, sending disabled", "sentry-sdk"]),
     ("Ruby (ffi): a span with a statement", "ruby", "ffi: a statement", []),
     ("Elixir: a span with a statement", "elixir", "Scout.span, a statement", []),
-    ("Node: a span with a statement, packed by hand", "node", "scoutcore, a statement",
-     ["@opentelemetry/sdk-trace-base, batch processor"]),
+    ("Node: a span with a statement", "node", "current, a statement",
+     ["@opentelemetry/sdk-trace-base, current"]),
 ]  # fmt: skip
 BEGIN, END = "<!-- benchmarks -->\n", "<!-- /benchmarks -->"
 

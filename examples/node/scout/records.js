@@ -35,6 +35,10 @@ const [SPAN, REQUEST_TAGS, ERROR, METRIC, EVENT] = [1, 2, 3, 4, 5].map((kind) =>
 
 // Up to here a loop is quicker than a call into native code.
 const SHORT = 16;
+// Of texts up to this length, each so many-th that is new is kept, until there are too many.
+const [MAX_KEPT, KEEP_EACH, MOST_KEPT] = [512, 16, 256];
+
+const NONE = Object.freeze([]);
 
 class Records {
   constructor(intern) {
@@ -44,11 +48,13 @@ class Records {
     this.at = 0; // in words
     this.intern = intern;
     this.names = new Map();
+    this.kept = new Map();
+    this.met = 0;
   }
 
   // Whether it is time to hand over.
   get full() {
-    return this.at > LIMIT / 4;
+    return this.at > LIMIT >> 2;
   }
 
   // Empties the buffer; returns how many bytes were in it, which stay until the next record.
@@ -73,7 +79,7 @@ class Records {
       }
     }
     if (name === 0 || (key === 0 && tags !== undefined && tags !== null)) {
-      const texts = name === 0 ? [14, settledText(operation)] : [];
+      const texts = name === 0 ? [14, settledText(operation)] : NONE;
       const entries = settled(tags);
       const at = this.at;
       this.fixed(at, request, low, high, parentLow, parentHigh, began, ended, name);
@@ -118,7 +124,7 @@ class Records {
     const at = this.at;
     this.trace(at, request);
     this.time(at + 6, request, time);
-    this.join(at, REQUEST_TAGS, 8, [], entries);
+    this.join(at, REQUEST_TAGS, 8, NONE, entries);
   }
 
   // An exception; `backtrace` is text, one line a frame. No request: a trace id of zeroes, and 0.
@@ -139,9 +145,9 @@ class Records {
     const [text, number] = [settledText(name), Number(value)];
     const at = this.at;
     this.time(at + 2, origin, time);
-    this.floats[(at + 4) / 2] = number;
+    this.floats[(at + 4) >> 1] = number;
     this.words[at + 7] = 0;
-    this.join(at, METRIC, 8, [6, text], []);
+    this.join(at, METRIC, 8, [6, text], NONE);
   }
 
   // Something about the application as a whole. Its JSON is not cut: that would be none.
@@ -165,7 +171,7 @@ class Records {
   // the end, as the core itself does.
   join(at, kind, fixed, texts, entries) {
     const { words, floats } = this;
-    const reserved = Math.min(entries.length / 2, MAX_TAGS);
+    const reserved = Math.min(entries.length >> 1, MAX_TAGS);
     const area = (at + fixed + 4 * reserved) * 4;
     let to = area;
     for (let i = 0; i < texts.length; i += 2) {
@@ -198,7 +204,7 @@ class Records {
             words[entry + 3] = Math.floor(value / TWO32);
           } else {
             words[entry + 1] = F64;
-            floats[(entry + 2) / 2] = value;
+            floats[(entry + 2) >> 1] = value;
           }
           break;
         case "bigint": // one that fits, or it were a text by now
@@ -227,7 +233,7 @@ class Records {
     const { buffer } = this;
     while ((to & 7) !== 0) buffer[to++] = 0;
     this.words[at] = to - at * 4;
-    this.at = to / 4;
+    this.at = to >> 2;
   }
 
   trace(at, request) {
@@ -257,11 +263,31 @@ class Records {
   write(text, to) {
     const { buffer } = this;
     const length = text.length;
-    if (length > SHORT) return buffer.write(text, to, MAX_STRING, "utf8");
+    if (length > SHORT) return length > MAX_KEPT ? this.encode(text, to) : this.repeated(text, to);
     for (let i = 0; i < length; i++) {
       const code = text.charCodeAt(i);
-      if (code > 127) return buffer.write(text, to, MAX_STRING, "utf8");
+      if (code > 127) return this.encode(text, to);
       buffer[to + i] = code;
+    }
+    return length;
+  }
+
+  encode(text, to) {
+    return this.buffer.write(text, to, MAX_STRING);
+  }
+
+  // A text that may come again, as prepared statements do: copying its bytes is a fraction of
+  // encoding it. What comes once is not worth keeping, so only some are, and none for long.
+  repeated(text, to) {
+    const kept = this.kept.get(text);
+    if (kept !== undefined) {
+      this.buffer.set(kept, to);
+      return kept.length;
+    }
+    const length = this.encode(text, to);
+    if (++this.met % KEEP_EACH === 0) {
+      if (this.kept.size === MOST_KEPT) this.kept.clear();
+      this.kept.set(text, new Uint8Array(this.buffer.subarray(to, to + length)));
     }
     return length;
   }
@@ -298,17 +324,27 @@ function settled(tags) {
   if (typeof tags === "object" && typeof tags[Symbol.iterator] === "function") {
     for (const [key, value] of tags) settle(entries, key, value);
   } else {
-    for (const key of Object.keys(tags)) settle(entries, key, tags[key]);
+    for (const key in tags) settle(entries, key, tags[key]);
   }
   return entries;
 }
 
 function settle(entries, key, value) {
-  if (value === undefined || value === null) return;
-  entries.push(settledText(key));
-  const plain = typeof value === "number" || typeof value === "boolean";
-  if (plain || (typeof value === "bigint" && value >= I64_MIN && value <= I64_MAX)) entries.push(value);
-  else entries.push(settledText(value));
+  switch (typeof value) {
+    case "string":
+    case "number":
+    case "boolean":
+      break;
+    case "bigint":
+      if (value < I64_MIN || value > I64_MAX) value = String(value);
+      break;
+    case "undefined":
+      return;
+    default:
+      if (value === null) return;
+      value = settledText(value);
+  }
+  entries.push(settledText(key), value);
 }
 
 // A string, or a copy of bytes; what is neither travels as its text.
