@@ -77,6 +77,23 @@ test("fast-ways-encode-alike", () => {
   }
 });
 
+// Texts are kept to be copied when they come again: each arrives as it is, new or not.
+test("texts-that-come-again", () => {
+  const texts = Array.from({ length: 3000 }, (_, n) => `${n} ${"SELECT é "[n % 9].repeat(n % 560)}`);
+  const records = new Records(() => 7);
+  for (let turn = 0; turn < 40000; turn++) {
+    const text = texts[turn % 3 ? turn % 50 : (turn * 7919) % texts.length];
+    records.span(REQUEST, 2, 0, 0, 0, 1, 2, "x", turn % 2 ? { k: text } : { k: text, n: 1 });
+    const record = records.buffer.subarray(0, records.take());
+    const at = turn % 2 ? 80 : 96;
+    const expected = Buffer.from(text);
+    assert.equal(record.readUInt32LE(72) - INLINE, expected.length);
+    assert.equal(record.subarray(at, at + expected.length).compare(expected), 0, text);
+    assert.ok(record.subarray(at + expected.length).every((byte) => byte === 0));
+  }
+  assert.ok(records.kept.size <= 256);
+});
+
 test("every-type-of-tag", () => {
   const tags = {
     s: "text", b: Buffer.from([0xff, 0]), t: true, f: false, i: -1, d: 1.5, none: null, missing: undefined,
@@ -202,6 +219,7 @@ test("buffer", () => {
   }
   assert.ok(count > 40 && count < 60, count);
   records.span(REQUEST, 2, 0, 0, 0, 1, 2, "Custom/x", Array.from({ length: 9 }, () => ["k".repeat(20000), "v".repeat(20000)]));
-  assert.ok(records.take() < records.buffer.length - 16384);
+  const kept = records.buffer.length - 256 * 512; // where texts that came again are
+  assert.ok(records.take() < kept - 16384);
   assert.equal(records.take(), 0);
 });

@@ -35,14 +35,14 @@ const [SPAN, REQUEST_TAGS, ERROR, METRIC, EVENT] = [1, 2, 3, 4, 5].map((kind) =>
 
 // Up to here a loop is quicker than a call into native code.
 const SHORT = 16;
-// Of texts up to this length, each so many-th that is new is kept, until there are too many.
+// Of texts up to this length, each so many-th that is not known is kept, until there are too many.
 const [MAX_KEPT, KEEP_EACH, MOST_KEPT] = [512, 16, 256];
 
 const NONE = Object.freeze([]);
 
 class Records {
   constructor(intern) {
-    this.buffer = Buffer.allocUnsafeSlow(ROOM);
+    this.buffer = Buffer.allocUnsafeSlow(ROOM + MOST_KEPT * MAX_KEPT);
     this.words = new Uint32Array(this.buffer.buffer);
     this.floats = new Float64Array(this.buffer.buffer);
     this.at = 0; // in words
@@ -277,17 +277,21 @@ class Records {
   }
 
   // A text that may come again, as prepared statements do: copying its bytes is a fraction of
-  // encoding it. What comes once is not worth keeping, so only some are, and none for long.
+  // encoding it. What comes once is not worth keeping, so only some are, and none for long. They
+  // are behind the records, in the same buffer.
   repeated(text, to) {
     const kept = this.kept.get(text);
     if (kept !== undefined) {
-      this.buffer.set(kept, to);
+      const from = ROOM + kept.place * MAX_KEPT;
+      this.buffer.copyWithin(to, from, from + kept.length);
       return kept.length;
     }
     const length = this.encode(text, to);
-    if (++this.met % KEEP_EACH === 0) {
+    if (++this.met % KEEP_EACH === 0 && length <= MAX_KEPT) {
       if (this.kept.size === MOST_KEPT) this.kept.clear();
-      this.kept.set(text, new Uint8Array(this.buffer.subarray(to, to + length)));
+      const place = this.kept.size;
+      this.buffer.copyWithin(ROOM + place * MAX_KEPT, to, to + length);
+      this.kept.set(text, { place, length });
     }
     return length;
   }
