@@ -44,6 +44,9 @@
 //     const span = scout.begin("HTTP/GET", { url });
 //     request.on("error", (error) => span.failed(error)).on("close", () => span.end());
 //
+// A timer that a request made, and that outlives it, keeps it as its own; but a span named
+// `Controller/...` or `Job/...` begins a request there.
+//
 // *Cluster and child processes*: each process calls `start` for itself; they share one directory, and
 // their minutes are merged. Nothing crosses from the primary to its workers.
 //
@@ -164,7 +167,6 @@ function stop() {
   core = null;
   off = "it was shut down";
   spans.use(null);
-  if (stopped.owned) setEnvironmentData(SHARED, undefined);
   return stopped;
 }
 

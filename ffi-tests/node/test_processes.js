@@ -8,15 +8,18 @@ const path = require("path");
 const { BINDING, directory, expect, program, scout, started, test } = require("./testing");
 
 test("flush-at-exit", async () => {
-  const spans = "scout.span('Controller/at exit', () => {}); ";
-  assert.equal((await program(spans)).code, 0);
-  assert.equal((await program(`${spans} process.exit(3)`)).code, 3);
-  const failing = await program(`${spans} throw new Error("uncaught")`);
-  assert.equal(failing.code, 1);
-  assert.match(failing.output, /uncaught/);
-  assert.equal((await program(`${spans} scout.flush(1000)`)).code, 0); // in the middle of a flush
-  assert.equal((await program(`${spans} scout.shutdown(1000); process.exit()`)).code, 0);
-  expect(5, "request", "Controller/at exit");
+  const ends = [
+    ["", 0], ["process.exit(3);", 3], ["throw new Error('uncaught');", 1], ["process.exitCode = 4; scout.flush(1000);", 4],
+    ["scout.flush(1000); process.exit(5);", 5], ["scout.shutdown(1000); process.exit(6);", 6],
+  ];
+  for (const [end, code] of ends) {
+    // A directory each: the next one on the same would deliver what this one had not.
+    const spans = "scout.span('Controller/at exit', () => {});";
+    const ended = await program(`${spans} ${end}`, { env: { DATA: `data${code}` } });
+    assert.equal(ended.code, code, ended.output);
+    assert.equal(ended.output.includes("uncaught"), code === 1, ended.output);
+  }
+  expect(ends.length, "request", "Controller/at exit");
 });
 
 // The binding keeps no process alive.

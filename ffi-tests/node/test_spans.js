@@ -40,11 +40,11 @@ test("by-hand", () => {
   scout.tagRequest({ path: "/" }, root);
   scout.rename("Controller/renamed", root);
   scout.attach(root, () => scout.span("SQL/Query", () => assert.equal(scout.begin("Custom/under").end(), undefined)));
+  scout.attach(root, () => scout.begin("Controller/new", null, null).end()); // null: of its own
   root.end();
   const ignored = scout.begin("Controller/health", null, null);
   scout.ignore(ignored);
   ignored.end();
-  scout.attach(root, () => scout.begin("Controller/new", null, null).end()); // null: of its own
   const failing = scout.begin("Controller/failing by hand");
   const inner = scout.begin("HTTP/GET", undefined, failing);
   const reason = new RangeError("by hand");
@@ -128,6 +128,30 @@ test("exceptions", async () => {
   for (const [, name] of odd) expect(1, "error", name);
 });
 
+// An exception is recorded with the innermost span that it left, the last one of several.
+test("the-span-that-failed", () => {
+  const fake = new FakeCore();
+  spans.use(fake);
+  const [handled, raised] = [new Error("handled"), new Error("raised")];
+  let innermost = null;
+  assert.throws(() => scout.span("Controller/x", () => {
+    try {
+      scout.span("Custom/handled", throwing(handled));
+    } catch {
+      // It is.
+    }
+    scout.span("Custom/outer", () => scout.span("Custom/inner", (span) => {
+      innermost = span;
+      throw raised;
+    }));
+  }), same(raised));
+  const [records] = fake.batches;
+  const errors = [];
+  for (let at = 0; at < records.length; at += records.readUInt32LE(at)) if (records[at + 4] === 3) errors.push(at);
+  assert.equal(errors.length, 1);
+  assert.deepEqual([24, 28].map((at) => records.readInt32LE(errors[0] + at)), [innermost.low, innermost.high]);
+});
+
 test("backtraces", () => {
   const fake = new FakeCore();
   spans.use(fake);
@@ -166,7 +190,9 @@ test("hostile-values", async () => {
       assert.throws(() => scout.span("Custom/throwing", throwing(thrown)), same(thrown));
       root.failed(thrown);
     }
-    for (const value of [angry, Symbol("x"), 1n, undefined]) {
+    const furious = { toString: throwing(angry) }; // throws what has no text
+    scout.span(furious, { furious }, () => scout.tagRequest({ furious }));
+    for (const value of [angry, furious, Symbol("x"), 1n, undefined]) {
       scout.metric(value, value);
       scout.event(value, value);
       scout.rename(value);

@@ -81,19 +81,26 @@ test("a-request-of-two-threads", async () => {
         scout.span("Custom/in the worker", () => { throw new RangeError("inside"); });
       } catch (error) {
         scout.error(error);
-        parentPort.postMessage(scout.current().context());
       }
       scout.tagRequest({ plan: "pro" });
-    });`;
-  await scout.span("Controller/shared", async (root) => {
-    const [context] = await well(worker(text, root.context()));
+      scout.span("Custom/last", () => {});
+      parentPort.postMessage(scout.current().context());
+    });
+    parentPort.once("message", () => {});`;
+  const other = await scout.span("Controller/shared", async (root) => {
+    const made = worker(text, root.context());
+    const [context] = await once(made.made, "message");
     assert.deepEqual(context, root.context());
+    return made;
   });
+  // The worker is alive: what it did has gone across, before the root did.
   await scout.flush(5000);
   const stats = scout.stats();
-  assert.deepEqual([stats.spans, stats.requests, stats.spans_orphaned, stats.spans_late], [4, 1, 0, 0]);
+  assert.deepEqual([stats.spans, stats.requests, stats.spans_orphaned, stats.spans_late], [5, 1, 0, 0]);
+  other.made.postMessage("end");
+  await well(other);
   expect(1, "request", "Controller/shared");
-  expect(2, "layer", "Custom");
+  expect(3, "layer", "Custom");
   expect(1, "layer", "SQL");
   expect(1, "error", "RangeError");
 });
@@ -107,13 +114,17 @@ test("workers-without-a-core-to-join", async () => {
   const late = worker("require('worker_threads').parentPort.once('message', () => { " +
     "scout.span('Controller/after the end', () => {}); " +
     "if (Object.keys(scout.stats()).length) throw new Error('stats of a core that has ended'); });");
-  await once(late.made, "online");
+  // Made before the end, and started after it.
+  const later = worker("parentPort.once('message', () => { " + begin + own + " });", null, "");
+  await Promise.all([late, later].map(({ made }) => once(made, "online")));
   await new Promise((done) => setTimeout(done, 300));
   await scout.shutdown(5000);
   late.made.postMessage("go");
   await well(late); // with a core that has ended: nothing happens
+  later.made.postMessage("go");
+  await well(later);
   await well(worker(own, null, begin));
-  expect(2, "request", "Controller/own");
+  expect(3, "request", "Controller/own");
   expect(0, "request", "Controller/after the end");
 });
 

@@ -61,7 +61,7 @@ function part(name) {
 }
 
 const PRELUDE = `const scout = require(${JSON.stringify(BINDING)});
-const data_dir = process.env.TEST_DIR + "/data";
+const data_dir = process.env.TEST_DIR + "/" + (process.env.DATA || "data");
 if (!scout.start({ name: "node", data_dir })) throw new Error(scout.offReason());
 `;
 

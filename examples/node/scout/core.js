@@ -3,11 +3,10 @@
 // One running core: its handle, the records that wait for it, and what it tells about itself.
 
 const { promisify } = require("util");
-const { OK, copied } = require("./library");
+const { E_TOO_SMALL, OK, copied } = require("./library");
 const log = require("./log");
 const Records = require("./records");
 
-const E_SHUT_DOWN = -100;
 const E_DISABLED = -104;
 
 // The core could not be started; the message says why, for a person.
@@ -32,8 +31,9 @@ class Core {
 
   // The core that another thread of this process started; null if it is not there any more.
   static join(library, handle) {
-    const core = new Core(library, handle, false);
-    return library.scout_stats(handle, null, 0, Buffer.alloc(8)) === E_SHUT_DOWN ? null : core;
+    // Asked for what has no room to come: it has ended, its place was given to another core, or it is there.
+    const there = library.scout_stats(handle, null, 0, Buffer.alloc(8)) === E_TOO_SMALL;
+    return there ? new Core(library, handle, false) : null;
   }
 
   constructor(library, handle, owned) {

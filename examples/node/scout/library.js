@@ -108,4 +108,4 @@ function search(files) {
   return { reason: reasons.join("; ") };
 }
 
-module.exports = { OK, copied, found, load };
+module.exports = { E_TOO_SMALL, OK, copied, found, load };
