@@ -116,6 +116,17 @@ test("every-type-of-tag", () => {
   }
 });
 
+// What comes late stands in place of what was there before.
+test("late-tags", () => {
+  const late = (tags, ...more) => recorded((records) => records.span(REQUEST, 2, 0, 0, 0, 0.001, 0.0035, "x", tags, more));
+  for (const tags of [{ a: "1", b: "2" }, [["a", "1"], ["b", "2"]], new Map([["a", "1"], ["b", "2"]])]) {
+    assert.equal(area(late(tags, "c", "3"), 3), "xa1b2c3");
+    assert.equal(area(late(tags, "a", "3"), 2), "xb2a3");
+    assert.equal(area(late(tags, "b", "3", "c", "4", "b", "5"), 3), "xa1c4b5");
+  }
+  for (const none of [undefined, null, {}]) assert.equal(area(late(none, "c", "3", "d", null), 1), "xc3");
+});
+
 test("limits", () => {
   const long = span("x".repeat(20000), { k: "y".repeat(20000) });
   assert.equal(long.length, 64 + 16 + 16384 + 1 + 16384 + 7);

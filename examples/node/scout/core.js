@@ -55,7 +55,10 @@ class Core {
   // Hands over all records that wait; the core copies them. Never waits.
   handOver() {
     const size = this.records.take();
-    return size > 0 ? this.batch(this.handle, this.records.buffer, size, null) : OK;
+    if (size === 0) return OK;
+    const status = this.batch(this.handle, this.records.buffer, size, null);
+    if (status < 0) log.debug(`a batch came to status ${status}`);
+    return status;
   }
 
   // Waits until all is delivered or on disk; the event loop goes on meanwhile.

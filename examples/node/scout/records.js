@@ -65,22 +65,24 @@ class Records {
   }
 
   // A completed span. `request` has the trace id and the origin of its times as halves; `began` and
-  // `ended` are milliseconds after that. `tags` is an object, or pairs.
-  span(request, low, high, parentLow, parentHigh, began, ended, operation, tags) {
+  // `ended` are milliseconds after that. `tags` is an object, or pairs; `late` has those that came
+  // later, as [key, value, ...], and stand in place of tags with the same key.
+  span(request, low, high, parentLow, parentHigh, began, ended, operation, tags, late = null) {
     const name = this.name(operation);
+    const tagged = late !== null || (tags !== undefined && tags !== null);
     let key = 0;
     let text = "";
-    if (tags !== undefined && tags !== null) {
-      // One text (a statement, a URL), which nearly all tagged spans have, is cheaper by itself.
-      const only = onlyKey(tags);
+    if (tagged) {
+      // One text (a statement, a URL), which most tagged spans have, is cheaper by itself.
+      const only = late === null ? onlyKey(tags) : null;
       if (only !== null) {
         text = tags[only];
         if (typeof text === "string" && text.length <= MAX_STRING / 3) key = this.name(only);
       }
     }
-    if (name === 0 || (key === 0 && tags !== undefined && tags !== null)) {
+    if (name === 0 || (key === 0 && tagged)) {
       const texts = name === 0 ? [14, settledText(operation)] : NONE;
-      const entries = settled(tags);
+      const entries = settled(tags, late);
       const at = this.at;
       this.fixed(at, request, low, high, parentLow, parentHigh, began, ended, name);
       this.join(at, SPAN, 16, texts, entries);
@@ -322,15 +324,25 @@ function onlyKey(tags) {
 }
 
 // Tags as [key, value, ...], all of them of a type that is written without asking anybody.
-function settled(tags) {
+function settled(tags, late = null) {
   const entries = [];
-  if (tags === undefined || tags === null) return entries;
-  if (typeof tags === "object" && typeof tags[Symbol.iterator] === "function") {
-    for (const [key, value] of tags) settle(entries, key, value);
-  } else {
-    for (const key in tags) settle(entries, key, tags[key]);
+  if (tags !== undefined && tags !== null) {
+    if (typeof tags === "object" && typeof tags[Symbol.iterator] === "function") {
+      for (const [key, value] of tags) if (!isLate(late, key, 0)) settle(entries, key, value);
+    } else {
+      for (const key in tags) if (!isLate(late, key, 0)) settle(entries, key, tags[key]);
+    }
+  }
+  if (late !== null) {
+    for (let i = 0; i < late.length; i += 2) if (!isLate(late, late[i], i + 2)) settle(entries, late[i], late[i + 1]);
   }
   return entries;
+}
+
+// Whether a key is among the late ones, from a place on.
+function isLate(late, key, from) {
+  if (late !== null) for (let i = from; i < late.length; i += 2) if (late[i] === key) return true;
+  return false;
 }
 
 function settle(entries, key, value) {

@@ -87,6 +87,7 @@ class Span {
     this.request = request;
     this.operation = operation;
     this.tags = tags;
+    this.late = null;
     // Not the parent itself: spans that begin one another, over and over, would keep them all.
     this.parentLow = parent === null ? 0 : parent.low;
     this.parentHigh = parent === null ? 0 : parent.high;
@@ -104,7 +105,9 @@ class Span {
 
   // Adds a tag that is known only later, e.g. a row count.
   tag(key, value) {
-    guarded(() => (this.tags = added(this.tags, key, value)));
+    const { late } = this;
+    if (late === null) this.late = [key, value];
+    else late.push(key, value);
   }
 
   // Notes an exception that leaves this span: with the innermost one that it left, it is recorded
@@ -128,7 +131,7 @@ class Span {
     const { request, low, high, parentLow, parentHigh } = this;
     const { core } = request;
     try {
-      core.records.span(request, low, high, parentLow, parentHigh, this.began, now(), this.operation, this.tags);
+      core.records.span(request, low, high, parentLow, parentHigh, this.began, now(), this.operation, this.tags, this.late);
       if (this.outermost) {
         if (parentLow === 0 && parentHigh === 0) request.ended = true;
         core.handOver();
@@ -338,13 +341,6 @@ function backtrace(thrown) {
   if (typeof stack !== "string") return "";
   const frames = stack.split("\n").map((line) => FRAME.exec(line)).filter(Boolean);
   return frames.map(([, name, file, line]) => `${file}:${line}:in ${name || "<anonymous>"}`).join("\n");
-}
-
-function added(tags, key, value) {
-  // A copy, because the object may be shared: a constant, or another span's.
-  if (tags === undefined || tags === null) return { [key]: value };
-  if (typeof tags[Symbol.iterator] === "function") return [...tags, [key, value]];
-  return { ...tags, [key]: value };
 }
 
 module.exports = {
