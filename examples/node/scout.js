@@ -188,12 +188,22 @@ function milliseconds(timeout, usual) {
 
 // The core's counters; {} if nothing is recorded.
 function stats() {
-  return core === null ? {} : core.stats();
+  return asked(() => core.stats(), {});
 }
 
 // The core's report for a support ticket. Looks at files: not in a request.
 function diagnose() {
-  return core === null ? { off } : core.diagnose();
+  return asked(() => core.diagnose(), { off });
+}
+
+function asked(call, otherwise) {
+  if (core === null) return otherwise;
+  try {
+    return call();
+  } catch (failure) {
+    log.caught(failure);
+    return {};
+  }
 }
 
 // Plain names, by which an ES module's `import { span } from` finds them.

@@ -103,6 +103,32 @@ test("angry-logger", async () => {
   await scout.shutdown(500);
 });
 
+// Whatever becomes of the calls, the application goes on, and ends as it wants to.
+test("calls-that-fail", async () => {
+  const text = `
+    const { core } = scout.begin("Controller/x").request;
+    let calls = 0;
+    const failing = () => { calls++; throw new Error("a call failed"); };
+    failing.async = failing;
+    core.batch = failing;
+    for (const name of Object.keys(core.library)) if (name.startsWith("scout_")) core.library[name] = failing;
+    const value = scout.span("Controller/new name", { k: "v" }, () => {
+      scout.tagRequest({ path: "/" });
+      scout.error(new Error("no"));
+      return scout.span("SQL/Query", () => 42);
+    });
+    scout.metric("Memory/Physical", 1);
+    scout.event("scout.metadata", "{}");
+    const told = [value, scout.stats(), scout.diagnose(), scout.sanitizeSql("SELECT 1"), scout.summarizeSql("SELECT 1")];
+    scout.flush(10).then((status) => {
+      console.log(JSON.stringify([...told, status]), calls);
+      process.exitCode = 3;
+    });`;
+  const { code, output } = await program(text);
+  assert.equal(code, 3, output);
+  assert.match(output, /^\[42,\{\},\{\},"\?","",null\] (1\d|[89])\n$/);
+});
+
 test("beside-the-binding", async () => {
   const folder = directory("copied");
   for (const name of ["scout.js", "scout", "package.json"]) {

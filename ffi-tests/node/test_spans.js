@@ -203,6 +203,7 @@ test("hostile-values", async () => {
     assert.equal(typeof (await scout.flush(timeout)), "number");
   }
   scout.span("Controller/fine", () => {});
+  expect(1, "request", "Controller/hostile");
   expect(1, "request", "Controller/fine");
 });
 

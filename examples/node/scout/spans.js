@@ -75,9 +75,10 @@ class Request {
     this.failure = null;
   }
 
-  // Hands over what waits, if that is not to grow: at a request's end, and after it.
-  settle(last) {
-    if (last || this.ended || this.core.records.full) this.core.handOver();
+  // Hands over what waits, if it is not to wait any longer: what comes after the request's end, or is
+  // too much.
+  settle() {
+    if (this.ended || this.core.records.full) this.core.handOver();
   }
 }
 
@@ -120,7 +121,7 @@ class Span {
     if (this.parentLow !== 0 || this.parentHigh !== 0) return;
     guarded(() => {
       recordError(request, request.failure.low, request.failure.high, error, null);
-      request.settle(false);
+      request.settle();
     });
   }
 
@@ -128,17 +129,24 @@ class Span {
   end() {
     if (!this.open) return;
     this.open = false;
-    const { request, low, high, parentLow, parentHigh } = this;
+    const { request, low, high, parentLow, parentHigh, began, operation } = this;
     const { core } = request;
+    const ended = now();
     try {
-      core.records.span(request, low, high, parentLow, parentHigh, this.began, now(), this.operation, this.tags, this.late);
+      try {
+        core.records.span(request, low, high, parentLow, parentHigh, began, ended, operation, this.tags, this.late);
+      } catch (error) { // whatever a tag's toString does, the span was there
+        log.caught(error);
+        const name = typeof operation === "string" ? operation : "";
+        core.records.span(request, low, high, parentLow, parentHigh, began, ended, name, null);
+      }
       if (this.outermost) {
         if (parentLow === 0 && parentHigh === 0) request.ended = true;
         core.handOver();
-      } else if (request.ended || core.records.full) {
-        core.handOver();
+      } else {
+        request.settle();
       }
-    } catch (error) { // whatever a tag's toString does, the application goes on
+    } catch (error) {
       log.caught(error);
     }
   }
@@ -269,7 +277,7 @@ function tagRequest(tags, of = current()) {
   const { request } = under;
   guarded(() => {
     request.core.records.requestTags(request, now(), tags);
-    request.settle(false);
+    request.settle();
   });
 }
 
@@ -290,7 +298,7 @@ function error(exception, tags, of = current()) {
   guarded(() => {
     if (under !== null) {
       recordError(under.request, under.low, under.high, exception, tags);
-      under.request.settle(false);
+      under.request.settle();
     } else if (core !== null) {
       const none = { ...origin, core, trace0: 0, trace1: 0, trace2: 0, trace3: 0 };
       recordError(none, 0, 0, exception, tags);
