@@ -129,7 +129,9 @@ async function openTelemetry() {
     for (let request = 0; request < 100; request++) {
       const root = tracer.startSpan("Controller/bench");
       const inside = traces.setSpan(context.active(), root);
-      for (let child = 0; child < CHILDREN; child++) tracer.startSpan("SQL/Query", { attributes: STATEMENT }, inside).end();
+      for (let child = 0; child < CHILDREN; child++) {
+        tracer.startSpan("SQL/Query", { attributes: STATEMENT }, inside).end();
+      }
       root.end();
     }
   };

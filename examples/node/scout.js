@@ -58,7 +58,7 @@
 //
 // *The end.* A process that exits, also by an uncaught exception, delivers before. One that a signal
 // ends does not: what was handed over by then, which is every request that had ended, is on disk, and
-// the next process on that directory delivers it.
+// the next process on that directory delivers it. A handler that ends in `process.exit` changes that.
 
 const { isMainThread, getEnvironmentData, setEnvironmentData } = require("worker_threads");
 const { Core, StartFailed } = require("./scout/core");

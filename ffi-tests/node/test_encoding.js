@@ -8,7 +8,8 @@ const path = require("path");
 const { directory, part, test } = require("./testing");
 
 const Records = part("records");
-const REQUEST = { trace0: 0x07070707, trace1: 0x07070707, trace2: 0x07070707, trace3: 0x07070707, originHigh: 0, originLow: 0 };
+const WORD = 0x07070707;
+const REQUEST = { trace0: WORD, trace1: WORD, trace2: WORD, trace3: WORD, originHigh: 0, originLow: 0 };
 const INLINE = 0x80000000;
 
 // What one call records, with the names that have ids.
@@ -118,7 +119,8 @@ test("every-type-of-tag", () => {
 
 // What comes late stands in place of what was there before.
 test("late-tags", () => {
-  const late = (tags, ...more) => recorded((records) => records.span(REQUEST, 2, 0, 0, 0, 0.001, 0.0035, "x", tags, more));
+  const late = (tags, ...more) =>
+    recorded((records) => records.span(REQUEST, 2, 0, 0, 0, 0.001, 0.0035, "x", tags, more));
   for (const tags of [{ a: "1", b: "2" }, [["a", "1"], ["b", "2"]], new Map([["a", "1"], ["b", "2"]])]) {
     assert.equal(area(late(tags, "c", "3"), 3), "xa1b2c3");
     assert.equal(area(late(tags, "a", "3"), 2), "xb2a3");
@@ -148,7 +150,8 @@ test("full-records-are-taken", () => {
   const core = part("core").Core.start(library, { data_dir: directory(), recorder_memory_mib: 64 });
   const request = { ...REQUEST, originHigh: 395812000 };
   for (let last = 15000; last < 16384; last += 5) {
-    const tags = [["a", "v".repeat(16384)], ["b", "v".repeat(16384)], ["c", "v".repeat(16384)], ["d", "v".repeat(last)]];
+    const full = "v".repeat(16384);
+    const tags = [["a", full], ["b", full], ["c", full], ["d", full.slice(0, last)]];
     core.records.span(request, 2, 0, 1, 0, 1, 2, "Custom/full", tags);
     assert.equal(library.scout_status_name(core.handOver()), "SCOUT_OK", `at ${last}`);
   }
@@ -229,7 +232,8 @@ test("buffer", () => {
     count++;
   }
   assert.ok(count > 40 && count < 60, count);
-  records.span(REQUEST, 2, 0, 0, 0, 1, 2, "Custom/x", Array.from({ length: 9 }, () => ["k".repeat(20000), "v".repeat(20000)]));
+  const long = Array.from({ length: 9 }, () => ["k".repeat(20000), "v".repeat(20000)]);
+  records.span(REQUEST, 2, 0, 0, 0, 1, 2, "Custom/x", long);
   const kept = records.buffer.length - 256 * 512; // where texts that came again are
   assert.ok(records.take() < kept - 16384);
   assert.equal(records.take(), 0);

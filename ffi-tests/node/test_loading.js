@@ -97,7 +97,8 @@ test("switched-off", async () => {
 test("angry-logger", async () => {
   const angry = () => { throw new Error("no room in the log"); };
   assert.equal(scout.start({ no_such_option: 1 }, { logger: { warn: angry } }), false);
-  assert.equal(scout.start({ data_dir: directory(), key: "k", destination: "http://127.0.0.1:1" }, { logger: {} }), true);
+  const options = { data_dir: directory(), key: "k", destination: "http://127.0.0.1:1" }; // where nobody listens
+  assert.equal(scout.start(options, { logger: {} }), true);
   scout.span("Controller/logged", () => {});
   await scout.flush(500);
   await scout.shutdown(500);
@@ -119,7 +120,8 @@ test("calls-that-fail", async () => {
     });
     scout.metric("Memory/Physical", 1);
     scout.event("scout.metadata", "{}");
-    const told = [value, scout.stats(), scout.diagnose(), scout.sanitizeSql("SELECT 1"), scout.summarizeSql("SELECT 1")];
+    const told = [value, scout.stats(), scout.diagnose()];
+    told.push(scout.sanitizeSql("SELECT 1"), scout.summarizeSql("SELECT 1"));
     scout.flush(10).then((status) => {
       console.log(JSON.stringify([...told, status]), calls);
       process.exitCode = 3;

@@ -9,7 +9,8 @@ const { BINDING, directory, expect, program, scout, started, test } = require(".
 
 test("flush-at-exit", async () => {
   const ends = [
-    ["", 0], ["process.exit(3);", 3], ["throw new Error('uncaught');", 1], ["process.exitCode = 4; scout.flush(1000);", 4],
+    ["", 0], ["process.exit(3);", 3], ["throw new Error('uncaught');", 1],
+    ["process.exitCode = 4; scout.flush(1000);", 4],
     ["scout.flush(1000); process.exit(5);", 5], ["scout.shutdown(1000); process.exit(6);", 6],
   ];
   for (const [end, code] of ends) {
@@ -91,7 +92,8 @@ test("cluster", async () => {
     }
 
     if (cluster.isPrimary) drive(); else serve();`);
-  const { code, output } = await program(`require(${JSON.stringify(file)})`, { prelude: `process.argv[1] = ${JSON.stringify(file)};\n` });
+  const prelude = `process.argv[1] = ${JSON.stringify(file)}; `; // what the cluster starts again
+  const { code, output } = await program(`require(process.argv[1])`, { prelude });
   assert.equal(code, 0, output);
   assert.ok(Number(/pids (\d+)/.exec(output)[1]) > 3, output);
   expect(60, "request", "Controller/clustered");

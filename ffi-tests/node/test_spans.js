@@ -114,7 +114,9 @@ test("exceptions", async () => {
     }
   });
   class Refused extends Error {}
-  const odd = [["text", "string"], [null, "object"], [undefined, "undefined"], [7, "number"], [new Refused("no"), "Refused"]];
+  const odd = [
+    ["text", "string"], [null, "object"], [undefined, "undefined"], [7, "number"], [new Refused("no"), "Refused"],
+  ];
   for (const [thrown] of odd) assert.throws(() => scout.span("Controller/odd", throwing(thrown)), same(thrown));
   scout.span("Controller/reported", () => scout.error(new EvalError("reported"), { form: "signup" }));
   scout.error(new URIError("outside"));
@@ -177,8 +179,11 @@ test("hostile-values", async () => {
       scout.tagRequest({ x: angry });
       scout.tagRequest(getter);
     });
-    for (const operation of [null, undefined, 17, Symbol("x"), angry, nothing, ["a"]]) scout.span(operation, {}, () => {});
-    for (const tags of [17, "text", true, ["not", "pairs"], [1], [null], getter, proxy, nothing, angry, Symbol("x")]) {
+    for (const operation of [null, undefined, 17, Symbol("x"), angry, nothing, ["a"]]) {
+      scout.span(operation, {}, () => {});
+    }
+    const odd = [17, "text", true, Symbol("x"), ["not", "pairs"], [1], [null], getter, proxy, nothing, angry];
+    for (const tags of odd) {
       scout.span("Custom/tags", tags, (span) => {
         span.tag("late", 1);
         span.tag(angry, angry);

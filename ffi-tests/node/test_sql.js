@@ -10,7 +10,8 @@ const SANITIZED = "SELECT * FROM users WHERE name = ? AND id = ?";
 
 function works() {
   for (const statement of [STATEMENT, Buffer.from(STATEMENT), new Uint8Array(Buffer.from(STATEMENT))]) {
-    for (const dialect of [undefined, null, "postgres", "mysql2", Buffer.from("mssql"), "no such", "", "\0", "\ud800", 7]) {
+    const dialects = ["postgres", "mysql2", Buffer.from("mssql"), "no such", "", "\0", "\ud800", 7, undefined, null];
+    for (const dialect of dialects) {
       assert.equal(scout.sanitizeSql(statement, dialect), SANITIZED, String(dialect));
       assert.equal(scout.summarizeSql(statement, dialect), "SELECT users", String(dialect));
     }
@@ -47,7 +48,8 @@ test("sql-of-any-bytes", () => {
   }
   assert.equal(scout.sanitizeSql("SELECT * FROM users WHERE a = 'secret\ud800'"), "SELECT * FROM users WHERE a = ?");
   const all = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
-  for (const garbage of ["\xff", "\0", "'secret\0", Buffer.concat(Array(40).fill(all)), "SELECT `\xff`, ".repeat(400)]) {
+  const odd = ["\xff", "\0", "'secret\0", Buffer.concat(Array(40).fill(all)), "SELECT `\xff`, ".repeat(400)];
+  for (const garbage of odd) {
     assert.ok(!scout.sanitizeSql(garbage).includes("secret"));
     assert.equal(typeof scout.summarizeSql(garbage), "string");
   }
@@ -57,7 +59,8 @@ test("sql-of-any-bytes", () => {
 });
 
 test("sql-of-100-kilobytes", () => {
-  for (const middle of ["name = 'secret' AND ".repeat(5000), "a = b AND ".repeat(10000), `a = '${"secret".repeat(17000)}`]) {
+  const long = `a = '${"secret".repeat(17000)}`;
+  for (const middle of ["name = 'secret' AND ".repeat(5000), "a = b AND ".repeat(10000), long]) {
     const statement = `SELECT * FROM users WHERE ${middle}name = 'secret'`;
     assert.ok(statement.length > 100000);
     const sanitized = scout.sanitizeSql(statement);

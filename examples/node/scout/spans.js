@@ -162,8 +162,10 @@ class Span {
 // A span of another thread, for those that this one puts under it.
 class RemoteSpan {
   constructor(core, context) {
-    this.request = new Request(core);
-    [this.request.trace0, this.request.trace1, this.request.trace2, this.request.trace3, this.low, this.high] = context;
+    const [trace0, trace1, trace2, trace3, low, high] = context;
+    this.request = Object.assign(new Request(core), { trace0, trace1, trace2, trace3 });
+    this.low = low;
+    this.high = high;
   }
 
   get remote() {
