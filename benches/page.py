@@ -20,7 +20,7 @@ Written by `make bench`; nothing here is written by hand. Figures are medians of
 - Peers do what they do in production up to the exporter, and the exporter discards: no network, no
   sampling, no attribute left out. A statement is an attribute on both sides.
 - **The clock** is read by the binding or the peer, unless a row says that times are given.
-- A figure is nanoseconds of CPU of the thread that records (native, Elixir and Node: of elapsed time).
+- A figure is nanoseconds of CPU of the thread that records (native and Elixir: of elapsed time).
   Native rows have the whole process's CPU beside it, since tracers move work to other threads.
 - Rounds whose records found no room do not count: such a run fails.
 - A *floor* is the least that the runtime asks: an empty foreign call.
