@@ -117,7 +117,7 @@ def elixir(rows):
 
 def node(rows):
     modules = os.path.join(ROOT, "target", "bench-node", "node_modules")
-    if not os.path.exists(os.path.join(modules, "koffi")):
+    if not all(os.path.exists(os.path.join(modules, package)) for package in NPM):
         run("npm", "install", "--silent", "--no-save", "--prefix", os.path.dirname(modules), *NPM)
     run("node", os.path.join(LANGUAGES, "node.js"), SCOUT_BENCH_JSON=rows, NODE_PATH=modules)
 
