@@ -93,6 +93,15 @@ test("texts-that-come-again", () => {
     assert.ok(record.subarray(at + expected.length).every((byte) => byte === 0));
   }
   assert.ok(records.kept.size <= 256);
+  // Where none comes again most are not looked for; where they do again, they are found again.
+  const looked = records.unknown;
+  for (let turn = 0; turn < 20000; turn++) records.repeated(`once ${turn}`, 0);
+  assert.ok(records.unknown - looked < 5000, records.unknown - looked);
+  for (let turn = 0; turn < 10000; turn++) records.repeated(`again ${turn % 100}`, 0);
+  const before = records.unknown;
+  for (let turn = 0; turn < 1000; turn++) records.repeated(`again ${turn % 100}`, 0);
+  assert.equal(records.unknown, before);
+  assert.equal([...records.kept.keys()].filter((text) => text.startsWith("again")).length, 100);
 });
 
 test("every-type-of-tag", () => {

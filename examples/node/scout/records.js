@@ -37,6 +37,9 @@ const [SPAN, REQUEST_TAGS, ERROR, METRIC, EVENT] = [1, 2, 3, 4, 5].map((kind) =>
 const SHORT = 16;
 // Of texts up to this length, each so many-th that is not known is kept, until there are too many.
 const [MAX_KEPT, KEEP_EACH, MOST_KEPT] = [512, 16, 256];
+// After so many that were not known, so many are not even looked for: in some applications none
+// comes again, and to look for one costs as much as to encode it.
+const [PATIENCE, PASS] = [256, 2048];
 
 const NONE = Object.freeze([]);
 
@@ -49,7 +52,9 @@ class Records {
     this.intern = intern;
     this.names = new Map();
     this.kept = new Map();
-    this.met = 0;
+    this.unknown = 0;
+    this.inARow = 0;
+    this.pass = 0;
   }
 
   // Whether it is time to hand over.
@@ -282,14 +287,23 @@ class Records {
   // encoding it. What comes once is not worth keeping, so only some are, and none for long. They
   // are behind the records, in the same buffer.
   repeated(text, to) {
+    if (this.pass > 0) {
+      this.pass--;
+      return this.encode(text, to);
+    }
     const kept = this.kept.get(text);
     if (kept !== undefined) {
+      this.inARow = 0;
       const from = ROOM + kept.place * MAX_KEPT;
       this.buffer.copyWithin(to, from, from + kept.length);
       return kept.length;
     }
     const length = this.encode(text, to);
-    if (++this.met % KEEP_EACH === 0 && length <= MAX_KEPT) {
+    if (++this.inARow === PATIENCE) {
+      this.inARow = 0;
+      this.pass = PASS;
+    }
+    if (++this.unknown % KEEP_EACH === 0 && length <= MAX_KEPT) {
       if (this.kept.size === MOST_KEPT) this.kept.clear();
       const place = this.kept.size;
       this.buffer.copyWithin(ROOM + place * MAX_KEPT, to, to + length);
