@@ -14,7 +14,7 @@ BUDGETS = [
     ("Python, through ctypes", 1.5, "us", "python", "scoutcore, no tags", 1000),
     ("Ruby, through ffi", 0.3, "us", "ruby", "ffi: no tags", 1000),
     ("Elixir, a NIF", 0.15, "us", "elixir", "NIF record_span: one call a span, times given", 1000),
-    ("Node, through koffi", 0.25, "us", "node", "scoutcore, no tags", 1000),
+    ("Node, through koffi", 0.25, "us", "node", "by hand, no tags", 1000),
     ("SQL sanitise, under 1 KB, not seen before", 0.4, "us", "sql", "sanitize", 1000),
     ("SQL, seen before", 50, "ns", "sql", "memo hit", 1),
     ("SQL sanitise, long text: 60 KB literal", 1, "GB/s", "sql", "sanitize, 60 KB string literal", 1),

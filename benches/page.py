@@ -40,7 +40,7 @@ SECTIONS = [
     ("python", "Python", "`benches/languages/python.py`, and `peers.py` with the agents from PyPI."),
     ("ruby", "Ruby", "`benches/languages/ruby.rb`, through the ffi gem and through Fiddle, and `peers.rb` with what Debian has packages of."),
     ("elixir", "Elixir", "`benches/languages/elixir.exs`, a NIF. No peer is beside it: none is packaged by Debian."),
-    ("node", "Node", "`benches/languages/node.js`, through koffi."),
+    ("node", "Node", "`benches/languages/node.js`, through koffi. By hand: `begin` and `end`, parents given. Current: `span` with a callback, the current span kept by AsyncLocalStorage; OpenTelemetry the same ways, with its batch processor."),
     ("engine", "Analysis", "`cargo bench --bench library -- analysis`: a span from its record to the merged minute. libdatadog's concentrator (`benches/peers`) is the half of that which adds up."),
     ("growth", "Growth", "The same, by endpoints of the application and by spans of a request.\n\n![Growth](growth.svg)"),
     ("sql", "SQL", "`cargo bench --bench library -- sql`: a corpus of statements, beside regular expressions, sqlparser and libdatadog (`benches/peers`)."),
@@ -114,8 +114,8 @@ SHORT = [
       "elastic-apm, sending disabled", "sentry-sdk"]),
     ("Ruby (ffi): a span with a statement", "ruby", "ffi: a statement", ["sentry-ruby", "jaeger-client (OpenTracing)"]),
     ("Elixir: a span with a statement", "elixir", "Scout.span, a statement", []),
-    ("Node: a span with a statement, packed by hand", "node", "scoutcore, a statement",
-     ["@opentelemetry/sdk-trace-base, batch processor"]),
+    ("Node: a span with a statement", "node", "current, a statement",
+     ["@opentelemetry/sdk-trace-base, current"]),
 ]  # fmt: skip
 BEGIN, END = "<!-- benchmarks -->\n", "<!-- /benchmarks -->"
 

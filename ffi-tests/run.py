@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tests of the C ABI's contract in C, Python, Ruby and Elixir, through the built shared object.
+"""Tests of the C ABI's contract in C, Python, Ruby, Elixir and Node, through the built shared object.
 
     ffi-tests/run.py                      # all, with target/release/libscoutcore.so
     ffi-tests/run.py --only c,python      # some suites

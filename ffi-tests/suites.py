@@ -202,6 +202,29 @@ def elixir(report):
     report.test("elixir/example", app, folder=folder, expect=EXAMPLE)
 
 
+def _node(report, name):
+    """The environment in which Node finds koffi; or None."""
+    if not shutil.which("node"):
+        return report.missing(name, "node")
+    modules = _built("node", "node_modules")
+    if not os.path.isdir(os.path.join(modules, "koffi")):
+        return report.missing(name, "koffi, from npm (ffi-tests/install-deps does it),")
+    return {"NODE_PATH": modules}
+
+
+def node(report):
+    modules = _node(report, "node")
+    if not modules:
+        return
+    variables = {**modules, **_stubs(report, "node")}
+    contract = ["node", _here("node", "contract.js")]
+    for test in _lines([*contract, "--list"], report):
+        report.test("node/" + test, [*contract, test], **variables)
+    folder = report.folder("node/example")
+    app = os.path.join(EXAMPLES, "node", "app.js")
+    report.test("node/example", ["node", app], folder=folder, expect=EXAMPLE, **modules)
+
+
 def same_payload(report):
     """The scenario in every language; then all payloads are compared with the first one's."""
     runners = {"python": [sys.executable, _here("python", "scenario.py")]}
@@ -220,6 +243,9 @@ def same_payload(report):
     ebin = _elixir_built(report, "scenario/elixir")
     if ebin:
         runners["elixir"] = ["elixir", "-pa", ebin, _here("elixir", "scenario.exs")]
+    modules = _node(report, "scenario/node")
+    if modules:
+        runners["node"] = ["node", _here("node", "scenario.js")]
 
     minute_ns = int(time.time()) // 60 * 60 * 10**9
     calls = _built("scenario.txt")
@@ -227,7 +253,7 @@ def same_payload(report):
         file.writelines(scenario.calls(scenario.load(_here("scenario.json")), minute_ns))
     folders = []
     for name, command in runners.items():
-        finished = report.test("scenario/" + name, [*command, calls])
+        finished = report.test("scenario/" + name, [*command, calls], **(modules or {}))
         if finished and finished.code == 0:
             folders.append(report.folder("scenario/" + name))
     if not report.wanted("scenario/same-payload"):
@@ -293,8 +319,8 @@ def kill(report):
     report.test("kill/random-points", [sys.executable, _here("kill", "run.py"), "300"], timeout=300)
 
 
-ALL = {"c": c, "memcheck": memcheck, "python": python, "ruby": ruby, "elixir": elixir, "scenario": same_payload,
-       "delivery": delivery, "small": small, "servers": servers,
+ALL = {"c": c, "memcheck": memcheck, "python": python, "ruby": ruby, "elixir": elixir, "node": node,
+       "scenario": same_payload, "delivery": delivery, "small": small, "servers": servers,
        "processes": processes, "kill": kill}  # fmt: skip
 # Only by name: the library is built for them.
 ON_REQUEST = {"asan": asan}

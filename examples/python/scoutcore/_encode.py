@@ -9,7 +9,7 @@ tags included, is packed by one `struct` call with few arguments.
 
 from struct import Struct
 
-MAX_RECORD = 65528
+MAX_RECORD = 65400
 MAX_STRING = 16384
 MAX_TAGS = 128
 MAX_EVENT = 65000

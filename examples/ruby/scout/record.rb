@@ -7,7 +7,7 @@ module Scout
   # none and must travel as text. Two neighbouring little-endian fields of 32 bits are packed as
   # one of 64: `Array#pack` costs by the number of its values.
   module Record
-    MAX_RECORD = 65_528
+    MAX_RECORD = 65_400
     MAX_STRING = 16_384
     MAX_TAGS = 128
     MAX_EVENT = 65_000
