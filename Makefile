@@ -24,7 +24,12 @@ endif
 REMAP := --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(HOME)/.cargo=cargo
 build shared small bench: export RUSTFLAGS := $(REMAP) $(filter-out $(REMAP),$(RUSTFLAGS))
 
-.PHONY: build shared small demo test soak fuzz core-agent-dist bench install install-files header docs clean help
+# Sanitizers are no part of the stable toolchain, but their runtimes come with it.
+SANITIZED := x86_64-unknown-linux-gnu
+asan tsan: export RUSTC_BOOTSTRAP := 1
+SCHEDULES ?= 4000
+
+.PHONY: build shared small demo test interleavings asan tsan soak fuzz core-agent-dist bench install install-files header docs clean help
 
 help: ## What there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -58,9 +63,28 @@ test: ## Everything that must hold; installs what it lacks, where it may
 	python3 ffi-tests/packaging.py
 	python3 ffi-tests/run.py
 	python3 ffi-tests/hot/run.py
+	$(MAKE) interleavings asan tsan
 	python3 ffi-tests/faults/run.py 16
 	python3 ffi-tests/agent/run.py
 	examples/demo/run --check
+
+interleavings: ## The recorder under loom and shuttle: SCHEDULES random orders of each case
+	cd tests/interleavings && $(CARGO) test --lib --features loom --target-dir $(CURDIR)/target/interleavings interleavings
+	cd tests/interleavings && SCHEDULES=$(SCHEDULES) \
+		$(CARGO) test --lib --features shuttle --target-dir $(CURDIR)/target/interleavings interleavings
+
+asan: ## The C harness with AddressSanitizer and LeakSanitizer on both sides (needs clang)
+	CARGO_PROFILE_DEV_OPT_LEVEL=1 RUSTFLAGS="-Zsanitizer=address" $(CARGO) rustc --lib --crate-type cdylib \
+		--target $(SANITIZED) --target-dir target/asan -- $(LINK)
+	SCOUTCORE_LIB=target/asan/$(SANITIZED)/debug/$(SHARED) python3 ffi-tests/run.py --only asan
+
+tsan: ## The recorder's tests, and every function from many threads, with ThreadSanitizer
+	cd tests/races && RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" \
+		TSAN_OPTIONS="suppressions=$(CURDIR)/tests/races/suppressions exitcode=9" \
+		$(CARGO) test --lib --target $(SANITIZED) --target-dir $(CURDIR)/target/tsan
+	cd tests/interleavings && RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" \
+		TSAN_OPTIONS="suppressions=$(CURDIR)/tests/races/suppressions exitcode=9" \
+		$(CARGO) test --lib --target $(SANITIZED) --target-dir $(CURDIR)/target/tsan recorder
 
 KILLS ?= 10000
 FORKS ?= 10000
@@ -71,6 +95,7 @@ soak: build ## Kills KILLS recording processes, forks FORKS times, makes every c
 	python3 ffi-tests/kill/run.py $(KILLS)
 	FORKS=$(FORKS) python3 ffi-tests/run.py --only c --match c/forks
 	python3 ffi-tests/faults/run.py 1
+	$(MAKE) interleavings SCHEDULES=$(SEEDS)
 	SOAK=$(SECONDS) python3 ffi-tests/agent/run.py --only load
 	SIM_SEEDS=$(SEEDS) SIM_WEEK=1 $(CARGO) test --release --lib core::simulation
 

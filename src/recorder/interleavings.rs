@@ -122,7 +122,7 @@ impl Model {
         assert_eq!(self.drained, accepted, "drained and accepted");
         assert_eq!(self.recorder.counters.unreadable.load(std::sync::atomic::Ordering::Relaxed), 0);
         // Its addresses serve the next execution.
-        self.recorder.release_segments();
+        self.recorder.release_segments(Ending::Done);
     }
 }
 
@@ -262,6 +262,6 @@ fn a_recorder_in_anothers_place_gets_its_own_records_only() {
         old.settle(writer.join().unwrap());
         let mut drainer = next.drainer().unwrap();
         assert_eq!(drainer.drain(next, |_| {}).records, 0, "a record under the old handle");
-        next.release_segments();
+        next.release_segments(Ending::Done);
     });
 }

@@ -45,7 +45,9 @@ pub use recovery::{Recovered, RecoveredNames};
 pub use thread::{Entered, set_last_error, with_last_error};
 pub use writer::{NewIds, Refusal, Room, enter, ids, is_live, record, try_ids};
 
-#[cfg(all(test, any(loom, shuttle)))]
+#[cfg(test)]
+#[cfg(any(loom, shuttle))]
 mod interleavings;
-#[cfg(all(test, not(any(loom, shuttle))))]
+#[cfg(test)]
+#[cfg(not(any(loom, shuttle)))]
 mod tests;

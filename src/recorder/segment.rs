@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 /// A segment's size, header included. Small enough that 256 threads fit the default bound, large
 /// enough that the hand-over is rare.
-pub(super) const SEGMENT_BYTES: usize = if cfg!(loom) { 2 * 65_536 } else { 65_536 };
+pub(super) const SEGMENT_BYTES: usize = if cfg!(any(loom, shuttle)) { 2 * 65_536 } else { 65_536 };
 /// Bytes for records. One record fits at least: `MAX_RECORD`.
 pub(super) const CAPACITY: usize = SEGMENT_BYTES - size_of::<Header>();
 
@@ -68,7 +68,7 @@ impl Header {
             born: AtomicU32::new(0),
             covered: [AtomicU64::new(0), AtomicU64::new(0)],
             _drain_line: [0; 40],
-            watch: Watch::default(),
+            watch: Watch::unwritten(),
         }
     }
 }

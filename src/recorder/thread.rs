@@ -76,7 +76,7 @@ impl ThreadRecords {
             writers: UnsafeCell::new([Writer::NONE; MAX_RECORDERS]),
             random: AtomicU64::new(random::seed()[0]),
             error: UnsafeCell::new(ErrorText { len: 0, bytes: [0; ERROR_BYTES] }),
-            watch: Watch::default(),
+            watch: Watch::unwritten(),
         }));
         let mut head = self.0.get();
         loop {

@@ -20,10 +20,16 @@ mod imp {
     pub use std::thread::{sleep, yield_now};
 
     /// What a checker is told of bytes that are written here and read there; nothing outside of one.
-    #[derive(Debug, Default)]
+    #[derive(Debug)]
     pub struct Watch;
 
     impl Watch {
+        /// Nothing is written yet.
+        #[inline(always)]
+        pub fn unwritten() -> Watch {
+            Watch
+        }
+
         /// The bytes from `position` on are about to be written.
         #[inline(always)]
         pub fn write(&self, _position: u32) {}
@@ -147,6 +153,10 @@ mod model {
 
     #[cfg(loom)]
     impl Watch {
+        pub fn unwritten() -> Watch {
+            Watch::default()
+        }
+
         pub fn write(&self, position: u32) {
             let mut cells = self.0.lock().unwrap();
             let cell = cells.entry(position).or_insert_with(|| loom::cell::UnsafeCell::new(()));
@@ -164,11 +174,14 @@ mod model {
 
     /// Under shuttle everybody sees everything: what was read tells whether it was there.
     #[cfg(shuttle)]
-    #[derive(Default)]
     pub struct Watch;
 
     #[cfg(shuttle)]
     impl Watch {
+        pub fn unwritten() -> Watch {
+            Watch
+        }
+
         pub fn write(&self, _position: u32) {}
         pub fn read(&self, _start: u32, _end: u32) {}
         pub fn renew(&self) {}
