@@ -126,8 +126,9 @@ def memcheck(report):
 
 
 # Of the C harness's tests, what AddressSanitizer is not for: it has handlers of its own for the
-# signals that must be left alone.
-NOT_FOR_ASAN = ("default-signals",)
+# signals that must be left alone; and a child of a fork under busy threads may find its allocator
+# locked for ever (LLVM before 17).
+NOT_FOR_ASAN = ("default-signals", "asan/forks", "lock-renewed")
 
 
 def asan(report):
@@ -145,7 +146,7 @@ def asan(report):
         "FORKS": os.environ.get("FORKS", "100"),
     }
     for test in _lines([harness, "--list"], report):
-        if not any(part in test for part in NOT_FOR_ASAN):
+        if not any(part in "asan/" + test for part in NOT_FOR_ASAN):
             report.test("asan/" + test, [harness, test], timeout=300, **told)
     return None
 
