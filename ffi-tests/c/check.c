@@ -92,7 +92,7 @@ scout_tag_t text_tag(const char *key, const char *value)
 
 void flushed(scout_core_t core)
 {
-    scout_status_t status = scout_flush(core, 5000);
+    scout_status_t status = scout_flush(core, 60000);
     if (status != SCOUT_OK && status != SCOUT_SPOOLED)
         FAIL("flush came to %s (%s)", scout_status_name(status), last_error());
 }
