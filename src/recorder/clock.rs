@@ -96,8 +96,10 @@ pub fn renew() {
     if !begin_renewing() {
         return;
     }
-    let monotonic = clock::monotonic_ns();
+    // In this order: whatever comes between the two puts a new line ahead of the system's clock, from
+    // which readers come, and never behind it.
     let ticks = clock::ticks();
+    let monotonic = clock::monotonic_ns();
     let offset = OFFSET.load(Ordering::Acquire);
     let wall = clock::realtime_ns();
     if wall.abs_diff(monotonic.wrapping_add(offset)) > STEP_NS {
