@@ -8,14 +8,13 @@
 use super::process::current;
 use super::segment::SEGMENT_BYTES;
 use super::*;
-use crate::model::{SpanId, TraceId, UnixNanos};
-use crate::record::{MAX_STRING, Record, Span, Tag, TagValue, Text};
+use crate::record::{MAX_STRING, Tag, TagValue, Text};
 use std::time::{Duration, Instant};
 
 #[cfg(loom)]
-use loom::thread::spawn;
+use loom::thread::{JoinHandle, spawn};
 #[cfg(shuttle)]
-use shuttle::thread::spawn;
+use shuttle::thread::{JoinHandle, spawn};
 
 /// Which slot of the process; one recorder in each execution.
 const SLOT: usize = 0;
@@ -72,28 +71,16 @@ fn model(segments: usize) -> Model {
     Model { recorder, drainer: recorder.drainer().unwrap(), drained: Vec::new() }
 }
 
-fn put_of(id: u64, tags: &[Tag<'_>]) -> bool {
-    let span = Span {
-        trace_id: TraceId([1; 16]),
-        span_id: SpanId(id),
-        parent_id: SpanId(1),
-        start: UnixNanos(1),
-        end: UnixNanos(2),
-        operation: Text::Bytes(b"SQL/Query"),
-    };
-    let result = record(SLOT, STAMP, |_, out| Ok::<_, ()>(out.span(&span, tags.iter().copied())));
-    matches!(result, Ok(Ok(_)))
-}
-
 /// Whether it was accepted.
 fn put(id: u64) -> bool {
-    put_of(id, &[])
+    fixture::put(SLOT, STAMP, id, &[]).is_ok()
 }
 
 /// As `put`, filling the most part of a segment.
 fn put_large(id: u64) -> bool {
     let value = TagValue::Str { text: Text::Bytes(LARGE), truncated: false };
-    put_of(id, &[Tag { key: Text::Bytes(b"large"), value }; 3])
+    let tag = Tag { key: Text::Bytes(b"large"), value };
+    fixture::put(SLOT, STAMP, id, &[tag; 3]).is_ok()
 }
 
 /// What the system does when a thread has ended.
@@ -105,12 +92,7 @@ fn end() {
 
 impl Model {
     fn drain(&mut self) {
-        let drained = &mut self.drained;
-        self.drainer.drain(self.recorder, |record| {
-            if let Record::Span(span, _) = record {
-                drained.push(span.span_id.0);
-            }
-        });
+        self.drained.extend(fixture::drain(&mut self.drainer, self.recorder));
     }
 
     /// The last drain, once all have ended; what was accepted, in any order, is what was drained.
@@ -131,6 +113,18 @@ fn accepted(ids: impl IntoIterator<Item = u64>, put: impl Fn(u64) -> bool) -> Ve
     ids.into_iter().filter(|&id| put(id)).collect()
 }
 
+/// Threads that each record so many, the n-th the ids from ten times n on.
+fn writers(threads: u64, each: u64, put: fn(u64) -> bool) -> Vec<JoinHandle<Vec<u64>>> {
+    let first = |thread| thread * 10;
+    let write = |thread| spawn(move || accepted(first(thread)..first(thread) + each, put));
+    (0..threads).map(write).collect()
+}
+
+/// What all of them had accepted.
+fn joined(writers: Vec<JoinHandle<Vec<u64>>>) -> Vec<u64> {
+    writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
+}
+
 #[test]
 fn what_is_drained_was_written_whole() {
     check(3, || {
@@ -146,11 +140,9 @@ fn what_is_drained_was_written_whole() {
 fn two_threads_have_their_own_segments_and_orders() {
     check(3, || {
         let mut model = model(4);
-        let threads: Vec<_> = (0..scaled(2, 3))
-            .map(|thread| spawn(move || accepted(thread * 10..thread * 10 + scaled(1, 4), put)))
-            .collect();
+        let threads = writers(scaled(2, 3), scaled(1, 4), put);
         model.drain();
-        let all: Vec<u64> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        let all = joined(threads);
         assert_eq!(all.len() as u64, scaled(2, 12), "there was room for all");
         for thread in 0..3 {
             let own = |id: &&u64| **id / 10 == thread;
@@ -179,14 +171,12 @@ fn no_record_is_accepted_after_a_retirement_and_left() {
 fn whoever_records_into_a_doze_wakes_the_drainer() {
     check(2, || {
         let mut model = model(2);
-        let writers: Vec<_> = (0..scaled(2, 3))
-            .map(|thread| spawn(move || accepted(thread * 10..thread * 10 + scaled(1, 3), put)))
-            .collect();
+        let threads = writers(scaled(2, 3), scaled(1, 3), put);
         let quiet = doze(SLOT, model.recorder, Duration::from_secs(600));
         assert!(quiet, "no call lasts for ever");
         model.drain();
         let found = model.drained.len();
-        let all: Vec<u64> = writers.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        let all = joined(threads);
         assert_eq!(all.len() as u64, scaled(2, 9), "a doze refuses nothing");
         let woken = awake(SLOT, model.recorder);
         model.settle(all);
@@ -237,13 +227,9 @@ fn full_segments_are_handed_over_and_come_back() {
 fn threads_without_segments_share_one_and_lose_nothing() {
     check(3, || {
         let mut model = model(2);
-        let threads: Vec<_> = (0..scaled(2, 4))
-            .map(|thread| {
-                spawn(move || accepted(thread * 10..thread * 10 + scaled(2, 5), put_large))
-            })
-            .collect();
+        let threads = writers(scaled(2, 4), scaled(2, 5), put_large);
         model.drain();
-        let all: Vec<u64> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        let all = joined(threads);
         model.settle(all);
     });
 }

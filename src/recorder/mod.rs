@@ -46,6 +46,8 @@ pub use thread::{Entered, set_last_error, with_last_error};
 pub use writer::{NewIds, Refusal, Room, enter, ids, is_live, record, try_ids};
 
 #[cfg(test)]
+mod fixture;
+#[cfg(test)]
 #[cfg(any(loom, shuttle))]
 mod interleavings;
 #[cfg(test)]

@@ -1,8 +1,7 @@
 mod flips;
 
 use super::*;
-use crate::model::{SpanId, TraceId, UnixNanos};
-use crate::record::{Record, Span, Text};
+use crate::record::Record;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -27,26 +26,12 @@ fn fixture(slot: usize, memory: usize) -> Fixture {
 }
 
 fn put(slot: usize, stamp: u64, id: u64) -> Result<(), Refusal> {
-    let span = Span {
-        trace_id: TraceId([1; 16]),
-        span_id: SpanId(id),
-        parent_id: SpanId(1),
-        start: UnixNanos(1),
-        end: UnixNanos(2),
-        operation: Text::Bytes(b"SQL/Query"),
-    };
-    record(slot, stamp, |_, out| Ok::<_, ()>(out.span(&span, std::iter::empty()))).map(|_| ())
+    fixture::put(slot, stamp, id, &[])
 }
 
 impl Fixture {
     fn drain(&mut self) -> Vec<u64> {
-        let mut ids = Vec::new();
-        self.drainer.drain(self.recorder, |record| {
-            if let Record::Span(span, _) = record {
-                ids.push(span.span_id.0);
-            }
-        });
-        ids
+        fixture::drain(&mut self.drainer, self.recorder)
     }
 }
 
