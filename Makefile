@@ -78,13 +78,11 @@ asan: ## The C harness with AddressSanitizer and LeakSanitizer on both sides (ne
 		--target $(SANITIZED) --target-dir target/asan -- $(LINK)
 	SCOUTCORE_LIB=target/asan/$(SANITIZED)/debug/$(SHARED) python3 ffi-tests/run.py --only asan
 
+tsan: export RUSTFLAGS := -Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer
+tsan: export TSAN_OPTIONS := suppressions=$(CURDIR)/tests/races/suppressions exitcode=9
 tsan: ## The recorder's tests, and every function from many threads, with ThreadSanitizer
-	cd tests/races && RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" \
-		TSAN_OPTIONS="suppressions=$(CURDIR)/tests/races/suppressions exitcode=9" \
-		$(CARGO) test --lib --target $(SANITIZED) --target-dir $(CURDIR)/target/tsan
-	cd tests/interleavings && RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" \
-		TSAN_OPTIONS="suppressions=$(CURDIR)/tests/races/suppressions exitcode=9" \
-		$(CARGO) test --lib --target $(SANITIZED) --target-dir $(CURDIR)/target/tsan recorder
+	cd tests/races && $(CARGO) test --lib --target $(SANITIZED) --target-dir $(CURDIR)/target/tsan
+	cd tests/interleavings && $(CARGO) test --lib --target $(SANITIZED) --target-dir $(CURDIR)/target/tsan recorder
 
 KILLS ?= 10000
 FORKS ?= 10000
