@@ -380,11 +380,15 @@ def a_wrong_host_an_expired_and_a_plain_receiver_get_nothing():
 @test_in_full
 def a_name_that_cannot_be_resolved():
     core = Core("https://scout.invalid")
+    core.request()
+    core.flush(100)  # warmed up: threads are there, and have their names
     before, count = memory_kib(), threads()
     for _ in range(3):
         core.request()
         assert core.flush(1500) == SPOOLED, core.logs()
-    assert threads() <= count + 1 and memory_kib() - before < 8 * 1024
+    # A resolver that does not answer holds the thread that asked it.
+    assert threads() <= count + 1, (count, threads())
+    assert memory_kib() - before < 8 * 1024, (before, memory_kib())
     assert core.shutdown(300) == SPOOLED
 
 
