@@ -3,14 +3,13 @@
 //! With `--count sql NAME` it runs one case a fixed number of times and nothing else, for instruction counters
 //! (`perf stat -e instructions:u`, `valgrind --tool=callgrind`).
 
-use crate::rows::Row;
+use crate::rows::{Row, median};
 use regex::Regex;
 use scoutcore::sql::{Dialect, Memo, Naming, Scratch, analyse, sanitize, summarize};
 use sqlparser::dialect::{GenericDialect, MySqlDialect, PostgreSqlDialect};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Tokenizer;
 use std::hint::black_box;
-use std::time::Instant;
 
 struct Statement {
     dialect: Dialect,
@@ -44,28 +43,6 @@ fn corpus() -> Vec<Statement> {
 
 /// Uses a result, so that the work for it is done.
 fn let_go<T>(_: T) {}
-
-/// The median of nine measurements of one call, each long enough to be measured, in nanoseconds.
-fn median(mut call: impl FnMut()) -> f64 {
-    let mut rounds = 1_u32;
-    loop {
-        let start = Instant::now();
-        (0..rounds).for_each(|_| call());
-        if start.elapsed().as_micros() > 2_000 {
-            break;
-        }
-        rounds *= 2;
-    }
-    let mut times: Vec<f64> = (0..9)
-        .map(|_| {
-            let start = Instant::now();
-            (0..rounds).for_each(|_| call());
-            start.elapsed().as_secs_f64() * 1e9 / f64::from(rounds)
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
-}
 
 /// The regular expressions of the Ruby agent for PostgreSQL, chained as it chains them.
 struct RegexChain(Vec<(Regex, &'static str)>);

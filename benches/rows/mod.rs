@@ -1,8 +1,8 @@
 //! Rows for `docs/benchmarks.md`: one JSON object a line, appended to the file that
-//! `SCOUT_BENCH_JSON` names; without it, nothing is written. And the clock that they are taken by.
+//! `SCOUT_BENCH_JSON` names; without it, nothing is written. And the clocks that they are taken by.
 
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One measurement.
 pub struct Row<'a> {
@@ -42,4 +42,26 @@ pub fn cpu() -> f64 {
     std::thread::sleep(Duration::from_nanos(1));
     let line = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     line.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0.0)
+}
+
+/// The median of nine measurements of one call, each long enough to be measured, in nanoseconds.
+pub fn median(mut call: impl FnMut()) -> f64 {
+    let mut rounds = 1_u32;
+    loop {
+        let start = Instant::now();
+        (0..rounds).for_each(|_| call());
+        if start.elapsed().as_micros() > 2_000 {
+            break;
+        }
+        rounds *= 2;
+    }
+    let mut times: Vec<f64> = (0..9)
+        .map(|_| {
+            let start = Instant::now();
+            (0..rounds).for_each(|_| call());
+            start.elapsed().as_secs_f64() * 1e9 / f64::from(rounds)
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
 }

@@ -5,35 +5,18 @@
  * Prints nanoseconds a span on the recording threads (in the middle one of all bursts, and of the
  * slower thread), nanoseconds of CPU a span
  * in the whole process, our background thread and its analysis included, and how many spans were
- * not accepted. Requests of one root and fifteen children, in bursts with a pause after each, so
- * that nobody's queue overflows; the same in src/main.rs. */
+ * not accepted. */
+#include "bursts.h"
 #include "hot.h"
 
 #include <pthread.h>
-#include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { CHILDREN = 15, BURST = 64, PAUSE_US = 1000, MAX_THREADS = 8 };
+enum { MAX_THREADS = 8 };
 
 static void (*request)(uint64_t seed);
 static long requests;
 static __thread long refused;
-
-static uint64_t clock_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static uint64_t cpu_ns(void)
-{
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return ((uint64_t)u.ru_utime.tv_sec + (uint64_t)u.ru_stime.tv_sec) * 1000000000u +
-           ((uint64_t)u.ru_utime.tv_usec + (uint64_t)u.ru_stime.tv_usec) * 1000u;
-}
 
 static void count(scout_status_t status)
 {
@@ -123,12 +106,6 @@ struct share {
     long spans, refused;
     int number;
 };
-
-static int by_size(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
 
 static void *run(void *argument)
 {

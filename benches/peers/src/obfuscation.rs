@@ -1,33 +1,11 @@
 //! Sanitising statements, beside libdatadog's obfuscator.
 
-use crate::rows::Row;
+use crate::rows::{Row, median};
 use std::hint::black_box;
-use std::time::Instant;
 
 use libdd_trace_obfuscation::obfuscation_config::{DbmsKind, SqlConfig};
 use libdd_trace_obfuscation::sql::obfuscate_sql_resource;
 use scoutcore::sql::{Dialect, Scratch, sanitize};
-
-fn median(mut call: impl FnMut()) -> f64 {
-    let mut rounds = 1_u32;
-    loop {
-        let start = Instant::now();
-        (0..rounds).for_each(|_| call());
-        if start.elapsed().as_micros() > 2_000 {
-            break;
-        }
-        rounds *= 2;
-    }
-    let mut times: Vec<f64> = (0..9)
-        .map(|_| {
-            let start = Instant::now();
-            (0..rounds).for_each(|_| call());
-            start.elapsed().as_secs_f64() * 1e9 / f64::from(rounds)
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
-}
 
 fn kind(dialect: Dialect) -> DbmsKind {
     match dialect {

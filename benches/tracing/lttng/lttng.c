@@ -1,5 +1,4 @@
-/* LTTng's user-space tracer on the work of ../ours.c: requests of one root and fifteen children, in
- * bursts with a pause after each.
+/* LTTng's user-space tracer on the work of ../ours.c.
  *
  *     lttng ROW REQUESTS
  *
@@ -9,31 +8,13 @@
  * are other processes, whose CPU session.py adds. */
 #define LTTNG_UST_TRACEPOINT_CREATE_PROBES
 #define LTTNG_UST_TRACEPOINT_DEFINE
+#include "../bursts.h"
 #include "span.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
-
-enum { CHILDREN = 15, BURST = 64, PAUSE_US = 1000 };
-
-static uint64_t clock_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static uint64_t cpu_ns(void)
-{
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return ((uint64_t)u.ru_utime.tv_sec + (uint64_t)u.ru_stime.tv_sec) * 1000000000u +
-           ((uint64_t)u.ru_utime.tv_usec + (uint64_t)u.ru_stime.tv_usec) * 1000u;
-}
 
 static void request(uint64_t seed, int attributes)
 {
@@ -47,12 +28,6 @@ static void request(uint64_t seed, int attributes)
             lttng_ust_tracepoint(bench, span, seed, i + 1, 1, start, 1);
     }
     lttng_ust_tracepoint(bench, span, seed, 1, 0, began, 2);
-}
-
-static int by_size(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
 }
 
 int main(int argc, char **argv)
