@@ -97,7 +97,7 @@ soak: build ## Kills KILLS recording processes, forks FORKS times, makes every c
 	SOAK=$(SECONDS) python3 ffi-tests/agent/run.py --only load
 	SIM_SEEDS=$(SEEDS) SIM_WEEK=1 $(CARGO) test --release --lib core::simulation
 
-FUZZ ?= sql record options spool protocol
+FUZZ ?= sql record options spool segments protocol
 
 fuzz: ## Fuzzes each of the targets FUZZ for SECONDS (needs cargo-fuzz)
 	python3 fuzz/seeds.py

@@ -10,9 +10,9 @@
 
 mod fuzz_common;
 
-use scoutcore::model::{SpanId, TraceId, UnixNanos};
+use scoutcore::model::{NameId, SpanId, TraceId, UnixNanos};
 use scoutcore::record::{
-    AppEvent, Encoder, ErrorEvent, Metric, RequestTags, Span, Tag, TagValue, Text,
+    AppEvent, Encoder, ErrorEvent, Metric, NameDefinition, RequestTags, Span, Tag, TagValue, Text,
 };
 
 /// A seed, and everything near it.
@@ -79,6 +79,42 @@ fn records() -> Vec<u8> {
 #[test]
 fn records_of_every_kind() {
     around(&records(), fuzz_common::record);
+}
+
+/// A segment as `fuzz_common::segments` reads it.
+fn segment(state: u64, purpose: u32, born: u32, covered: [u64; 2], records: &[u8]) -> Vec<u8> {
+    let mut bytes = state.to_le_bytes().to_vec();
+    for field in [records.len() as u32, purpose, born] {
+        bytes.extend(field.to_le_bytes());
+    }
+    covered.iter().for_each(|covered| bytes.extend(covered.to_le_bytes()));
+    bytes.extend((records.len() as u16).to_le_bytes());
+    bytes.extend(records);
+    bytes
+}
+
+/// One with names, one that the last checkpoint covers in part, one that it carried over, one of a
+/// checkpoint that never came to be.
+fn dead_file() -> Vec<u8> {
+    let mut names = vec![0; 256];
+    let name = NameDefinition { id: NameId(1), text: b"Controller/a" };
+    let len = Encoder::new(&mut names).name(&name).unwrap().len;
+    let (active, full) = (5 << 2 | 1, 5 << 2 | 2);
+    let records = records();
+    [
+        vec![0],
+        2u32.to_le_bytes().to_vec(),
+        segment(full, 1, 0, [0, 0], &names[..len]),
+        segment(active, 0, 0, [2 << 32, 1 << 32], &records),
+        segment(full, 2, 2, [0, 0], &records),
+        segment(full, 2, 3, [0, 0], &records),
+    ]
+    .concat()
+}
+
+#[test]
+fn files_of_dead_processes() {
+    around(&dead_file(), fuzz_common::segments);
 }
 
 #[test]

@@ -6,7 +6,11 @@ use scoutcore::engine::{Engine, EngineConfig, Period};
 use scoutcore::model::{NameId, UnixNanos};
 use scoutcore::payload::{Metadata, checkin, errors, server_load};
 use scoutcore::record::{Names, Record, decode, validate};
+use scoutcore::recorder::{Adopted, Recovered, SUFFIX, SegmentFile};
 use scoutcore::spool::{self, Parcel};
+use scoutcore::sys::dir::{Dir, Trust};
+use std::path::PathBuf;
+use std::sync::LazyLock;
 
 const NOW: UnixNanos = UnixNanos(1_795_000_050_000_000_000);
 
@@ -38,6 +42,11 @@ pub fn record(data: &[u8]) {
     if let Ok((Some(record), _)) = decode(rest) {
         engine.ingest(&record, &NoNames, NOW);
     }
+    close(engine);
+}
+
+/// Ends an engine: every span is accounted for, and what is delivered is JSON.
+fn close(mut engine: Engine) {
     engine.end_round(NOW);
     engine.end_round(NOW);
     let periods = engine.close_all(NOW);
@@ -99,6 +108,82 @@ pub fn spool(data: &[u8]) {
         let again = serde_json::to_vec(&parcel).expect("a parcel is JSON");
         assert_eq!(serde_json::from_slice::<Parcel>(&again).ok(), Some(parcel));
     }
+}
+
+/// A segment file that a dead process left: what is found in it is analysed, and once that is
+/// committed, nothing is found any more.
+///
+/// The bytes: a flag whether the file's head follows as it is (32 bytes) or only its last
+/// checkpoint's number (4 bytes); then, for each segment, its head's fields and its records with
+/// their length before them.
+pub fn segments(data: &[u8]) {
+    let Some(file) = segment_file(data) else { return };
+    std::fs::write(PLACE.join(&*NAME), &file).expect("a file in our own folder");
+    let dir = Dir::create(&PLACE, Trust::Private).expect("our own folder");
+    let adopted = SegmentFile::adopt(dir, NAME.clone()).expect("a file that can be read");
+    let Adopted::File(file) = adopted else {
+        std::fs::read_dir(&*PLACE).into_iter().flatten().flatten().for_each(|entry| {
+            let _ = std::fs::remove_file(entry.path());
+        });
+        return;
+    };
+    let mut engine = Engine::new(EngineConfig::default(), [1, 2], NOW);
+    let found = file.recover(|record, names| engine.ingest(record, names, NOW));
+    let again = file.recover(|_, _| ());
+    assert_eq!(again, found, "a look changes nothing");
+    close(engine);
+    file.commit_recovery(file.committed().saturating_add(1));
+    let Recovered { records, .. } = file.recover(|_, _| ());
+    assert_eq!(records, 0, "what was recovered is not recovered again");
+    file.discard();
+}
+
+static PLACE: LazyLock<PathBuf> = LazyLock::new(|| {
+    let memory = PathBuf::from("/dev/shm");
+    let base = if memory.is_dir() { memory } else { std::env::temp_dir() };
+    let place = base.join(format!("scout-fuzz-{}", std::process::id()));
+    Dir::create(&place, Trust::Private).expect("a folder of our own");
+    place
+});
+static NAME: LazyLock<String> = LazyLock::new(|| format!("dead{SUFFIX}"));
+
+const PAGE: usize = 4096;
+const SEGMENT: usize = 65_536;
+const SEGMENTS: usize = 16;
+const HEAD: usize = 128;
+/// Where in a segment's head its fields lie, and their bytes: state, published, purpose, born, and
+/// the two places for what checkpoints cover.
+const FIELDS: [(usize, usize); 6] = [(0, 8), (8, 4), (12, 4), (68, 4), (72, 8), (80, 8)];
+
+fn segment_file(data: &[u8]) -> Option<Vec<u8>> {
+    let mut file = vec![0; PAGE + SEGMENTS * SEGMENT];
+    let (flag, data) = data.split_first()?;
+    let mut rest;
+    if flag & 1 == 1 {
+        let head;
+        (head, rest) = data.split_at_checked(32)?;
+        file[..32].copy_from_slice(head);
+    } else {
+        let committed;
+        (committed, rest) = data.split_first_chunk::<4>()?;
+        file[..8].copy_from_slice(b"SCOUTSEG");
+        file[8..12].copy_from_slice(&1u32.to_le_bytes());
+        file[12..16].copy_from_slice(&(SEGMENT as u32).to_le_bytes());
+        file[16..20].copy_from_slice(committed);
+        file[20..24].copy_from_slice(&(!u32::from_le_bytes(*committed)).to_le_bytes());
+    }
+    for segment in file[PAGE..].chunks_exact_mut(SEGMENT) {
+        for (at, len) in FIELDS {
+            let Some((field, after)) = rest.split_at_checked(len) else { return Some(file) };
+            segment[at..at + len].copy_from_slice(field);
+            rest = after;
+        }
+        let Some((len, after)) = rest.split_first_chunk::<2>() else { break };
+        let len = usize::from(u16::from_le_bytes(*len)).min(after.len()).min(SEGMENT - HEAD);
+        segment[HEAD..HEAD + len].copy_from_slice(&after[..len]);
+        rest = &after[len..];
+    }
+    Some(file)
 }
 
 /// What a client of the core agent sends.
