@@ -1,6 +1,8 @@
 """Receivers that nobody reaches: names that are not found, resolvers that are silent, ports that
 refuse. The application does not notice."""
 
+import array
+import itertools
 import os
 import resource
 import socket
@@ -26,15 +28,17 @@ def unaffected(core, lookups=0):
     time at the 99th percentile, in microseconds."""
     core.request()
     core.flush(2500)
+    requests, most = 1, 0
+    # Calls by their tenths of a microsecond: as large however many there are.
+    took = array.array("Q", bytes(8 * 100_000))
     files, memory = len(os.listdir("/proc/self/fd")), memory_kib()
-    requests, took, most = 1, [], 0
     ends = time.monotonic() + SECONDS
     while time.monotonic() < ends:
         before = waits()
         for _ in range(200):
             began = time.thread_time_ns()
             core.request()
-            took.append((time.thread_time_ns() - began) / 1000)
+            took[min((time.thread_time_ns() - began) // 100, len(took) - 1)] += 1
         assert waits() == before, "a recording call waited"
         requests += 200
         began = time.monotonic()
@@ -51,7 +55,8 @@ def unaffected(core, lookups=0):
     began = time.monotonic()
     assert core.shutdown(500) == SPOOLED
     assert time.monotonic() - began < 1.5, "a shutdown is not kept longer than it was told"
-    p99 = sorted(took)[len(took) * 99 // 100]
+    rank, so_far = sum(took) * 99 // 100, itertools.accumulate(took)
+    p99 = next(tenths for tenths, calls in enumerate(so_far) if calls > rank) / 10
     print("%d requests, %.1f us of processor time at the 99th percentile, %d threads" % (requests, p99, most))
     return requests
 
