@@ -2,8 +2,8 @@
 
 use super::grain::next_group;
 use super::name::{self, File, MERGING};
-use super::store::{Claim, merge};
-use super::{Item, Merged, Spool, Storage, frame};
+use super::outgoing::Claim;
+use super::{Item, Merged, Spool, Storage, frame, merge};
 use crate::model::Minute;
 use std::io;
 

@@ -1,8 +1,7 @@
 //! The spool's second half: what could not be written to disk, bounded.
 
 use super::grain::next_group;
-use super::store::merge;
-use super::{Item, Parcel};
+use super::{Item, Parcel, merge};
 use crate::model::Minute;
 use std::collections::{BTreeMap, VecDeque};
 

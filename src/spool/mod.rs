@@ -21,9 +21,11 @@
 
 mod frame;
 mod grain;
+mod intake;
 mod limit;
 mod memory;
 mod name;
+mod outgoing;
 mod parcel;
 mod place;
 mod storage;
@@ -32,10 +34,12 @@ mod store;
 pub use frame::checksum;
 #[doc(hidden)]
 pub use frame::{FrameError, decode as unframe, encode as frame};
+pub use intake::Prepared;
+pub use outgoing::Claim;
 pub use parcel::{Body, Parcel};
 pub use place::{Place, choose};
 pub use storage::Storage;
-pub use store::{Claim, Counters, Prepared, Safety, Spool};
+pub use store::{Counters, Safety, Spool};
 
 use crate::model::Minute;
 
@@ -49,6 +53,17 @@ pub trait Item: serde::Serialize + serde::de::DeserializeOwned {
     fn spans(&self) -> u64;
     /// Adds another.
     fn merge(&mut self, other: Self);
+}
+
+/// Adds a period to what there is so far.
+fn merge<T: Item>(merged: Option<T>, period: T) -> Option<T> {
+    Some(match merged {
+        Some(mut merged) => {
+            merged.merge(period);
+            merged
+        }
+        None => period,
+    })
 }
 
 /// What a merged file holds.

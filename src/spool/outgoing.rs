@@ -1,0 +1,247 @@
+//! Minutes go out: merged into parcels under the claim, sent, removed; and what a process that died left
+//! of that.
+
+use super::frame;
+use super::name::{self, ALONE, File, MERGED, MERGING, PARCEL};
+use super::store::{Safety, Spool};
+use super::{Body, Item, Merged, Parcel, Storage, merge};
+use crate::model::Minute;
+use crate::sys::dir::Lock;
+use std::io;
+
+impl<T: Item, S: Storage> Spool<T, S> {
+    /// Takes the right to merge and deliver, from all processes on this spool; `None` while
+    /// another has it.
+    pub fn claim(&mut self) -> io::Result<Option<Claim<S::Lock>>> {
+        let lock = match &self.dir {
+            None => None,
+            Some(dir) => match dir.try_lock("lock")? {
+                None => return Ok(None),
+                lock => lock,
+            },
+        };
+        self.remove_spent();
+        if !self.unnamed.is_empty() {
+            self.give_names(true);
+        }
+        self.finish_merging()?;
+        self.finish_packing()?;
+        Ok(Some(Claim { _lock: lock }))
+    }
+
+    /// A process that died while it merged left the merged file, its sources, or both: once the
+    /// merged file is there it counts.
+    fn finish_merging(&mut self) -> io::Result<()> {
+        let Some(dir) = &self.dir else { return Ok(()) };
+        let mut merging = Vec::new();
+        for (name, _) in dir.files()? {
+            // Such files are written under a claim only: what is half written has no writer.
+            let of_a_claim = name.contains(".parcel.") || name.contains(MERGING);
+            if name::is_temporary(&name) && of_a_claim {
+                let _ = dir.remove(&name);
+            } else if name.ends_with(MERGING) {
+                merging.push(name);
+            }
+        }
+        for name in merging {
+            if let Some(Merged { sources, .. }) = self.load::<Merged<T>>(&name)? {
+                self.replace_by(&name, &sources)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what a merged file was made of; after that it is like any other. In this order, and
+    /// synced in between, so that never both count.
+    pub(super) fn replace_by(&self, merging: &str, sources: &[String]) -> io::Result<()> {
+        let Some(dir) = &self.dir else { return Ok(()) };
+        for source in sources {
+            dir.remove(source)?;
+        }
+        dir.sync()?;
+        dir.rename(merging, &merging.replace(MERGING, MERGED))
+    }
+
+    /// A process that died between writing a parcel and removing its sources left both: the parcel
+    /// counts. Only files of the same minute can be such a pair.
+    fn finish_packing(&mut self) -> io::Result<()> {
+        let files = self.list()?;
+        let (parcels, periods): (Vec<_>, Vec<_>) = files.into_iter().partition(File::is_parcel);
+        for parcel in parcels {
+            if periods.iter().any(|period| period.first == parcel.first)
+                && let Some(parcel) = self.load::<Parcel>(&parcel.name)?
+            {
+                self.remove_sources(&parcel)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The periods that `is_over` (told their last minute), on disk or held, by their first
+    /// minute, oldest first.
+    pub fn minutes(&self, _: &Claim<S::Lock>, is_over: impl Fn(Minute) -> bool) -> Vec<Minute> {
+        let mut extents: Vec<_> = self
+            .files()
+            .into_iter()
+            .filter(|file| !file.is_parcel())
+            .map(|file| (file.first, file.last))
+            .chain(self.held.extents())
+            .collect();
+        extents.sort();
+        extents.retain(|(_, last)| is_over(*last));
+        let mut minutes: Vec<_> = extents.into_iter().map(|(first, _)| first).collect();
+        minutes.dedup();
+        minutes
+    }
+
+    /// Whether anything is still to be delivered: a parcel, or a period that `is_over` (told its last
+    /// minute). What cannot be read, packed or named now is among it. An error: that cannot be seen.
+    pub fn has_waiting(
+        &self,
+        _: &Claim<S::Lock>,
+        is_over: impl Fn(Minute) -> bool,
+    ) -> io::Result<bool> {
+        let unnamed = self.unnamed.iter().filter_map(|name| File::of(name.clone(), 0));
+        let mut files = self.list()?.into_iter().chain(unnamed);
+        Ok(files.any(|file| file.is_parcel() || is_over(file.last))
+            || self.held.parcels() > 0
+            || self.held.extents().any(|(_, last)| is_over(last)))
+    }
+
+    /// Merges everything there is of a minute into one parcel, under `id`; what is in memory makes
+    /// one by itself. Tells whether there was anything. After an error nothing more may be packed
+    /// under this claim.
+    pub fn pack(
+        &mut self,
+        _: &Claim<S::Lock>,
+        minute: Minute,
+        id: String,
+        render: impl Fn(&T, &str) -> Vec<Body>,
+    ) -> io::Result<bool> {
+        if let Some(period) = self.held.take(minute) {
+            self.keep(Parcel::of(&period, id, Vec::new(), &render));
+            return Ok(true);
+        }
+        let mut files = self.list()?;
+        files.retain(|file| !file.is_parcel() && file.first == minute);
+        if let Some(file) = files.iter().find(|file| file.alone) {
+            return Ok(self.pack_alone(file.clone(), render));
+        }
+        let (mut merged, mut sources) = (None, Vec::new());
+        for file in files {
+            let Some(period) = self.load_period(&file) else { continue };
+            merged = merge(merged, period);
+            sources.push(file);
+        }
+        let (Some(period), Some(dir)) = (merged, &self.dir) else { return Ok(false) };
+        let names = sources.iter().map(|file| file.name.clone()).collect();
+        let parcel = Parcel::of(&period, id, names, &render);
+        if self.write_parcel(&parcel).is_ok() {
+            self.discard(parcel.sources.into_iter());
+            return Ok(true);
+        }
+        // No room for it. Its files go out one by one, each under an id that is the same whoever
+        // sends it: should this process die before it can remove one, the next sender's
+        // repetition is known as one. A new name takes no room.
+        dir.remove(&parcel.file_name())?;
+        self.counters.write_errors += 1;
+        let Some(mut file) = sources.into_iter().next() else { return Ok(false) };
+        let name = format!("{}{ALONE}", file.name);
+        if dir.rename(&file.name, &name).and_then(|()| dir.sync()).is_err() {
+            return Ok(false);
+        }
+        (file.name, file.alone) = (name, true);
+        Ok(self.pack_alone(file, render))
+    }
+
+    fn pack_alone(&mut self, file: File, render: impl Fn(&T, &str) -> Vec<Body>) -> bool {
+        let Some(period) = self.load_period(&file) else { return false };
+        let id = Parcel::id_of_file(&file.name);
+        let parcel = Parcel::of(&period, id, vec![file.name], render);
+        self.counters.spans_given_up += self.held.put_parcel(parcel);
+        true
+    }
+
+    fn write_parcel(&self, parcel: &Parcel) -> io::Result<()> {
+        let Some(dir) = &self.dir else { return Err(io::ErrorKind::NotFound.into()) };
+        let body = serde_json::to_vec(parcel)?;
+        dir.write_durably(&parcel.file_name(), &frame::encode(&body))
+    }
+
+    /// Puts a parcel where it is as safe as can be.
+    fn keep(&mut self, parcel: Parcel) {
+        if self.write_parcel(&parcel).is_ok() {
+            self.held.remove_parcel(&parcel.id);
+            return;
+        }
+        self.counters.write_errors += u64::from(self.dir.is_some());
+        self.counters.spans_given_up += self.held.put_parcel(parcel);
+    }
+
+    fn remove_sources(&self, parcel: &Parcel) -> io::Result<()> {
+        let Some(dir) = &self.dir else { return Ok(()) };
+        parcel.sources.iter().try_for_each(|source| dir.remove(source))
+    }
+
+    /// The oldest parcel that is to be sent.
+    pub fn next_parcel(&mut self, _: &Claim<S::Lock>) -> Option<Parcel> {
+        if let Some(parcel) = self.held.next_parcel() {
+            return Some(parcel);
+        }
+        let mut files = self.files();
+        files.retain(File::is_parcel);
+        files.iter().find_map(|file| self.load(&file.name).unwrap_or_default())
+    }
+
+    /// A parcel was delivered.
+    pub fn delivered(&mut self, _: &Claim<S::Lock>, parcel: Parcel) {
+        let name = parcel.file_name();
+        self.held.remove_parcel(&parcel.id);
+        self.discard(parcel.sources.into_iter().chain([name]));
+    }
+
+    /// Removes files, now or later; they do not count any more.
+    fn discard(&mut self, names: impl Iterator<Item = String>) {
+        if self.dir.is_some() {
+            self.spent.extend(names);
+            self.remove_spent();
+        }
+    }
+
+    /// In order: a parcel goes after its sources, so that whoever finds these finds it too.
+    fn remove_spent(&mut self) {
+        let Some(dir) = &self.dir else { return };
+        while let Some(name) = self.spent.front() {
+            if dir.remove(name).is_err() {
+                self.counters.write_errors += 1;
+                return;
+            }
+            self.spent.pop_front();
+        }
+    }
+
+    /// A parcel could not be delivered now: what is left of it stays, or goes back to memory.
+    pub fn put_back(&mut self, _: &Claim<S::Lock>, parcel: Parcel) -> Safety {
+        self.keep(parcel);
+        self.safety()
+    }
+
+    /// A receiver refused a parcel for good: a few are kept to be looked at. Gives the file's name.
+    pub fn set_aside(&mut self, _: &Claim<S::Lock>, parcel: Parcel) -> Option<String> {
+        let name = parcel.file_name();
+        let aside = name.replace(PARCEL, ".rejected");
+        self.held.remove_parcel(&parcel.id);
+        let moved = self.remove_sources(&parcel).is_ok() && self.move_aside(&name, &aside);
+        if moved {
+            return Some(aside);
+        }
+        self.discard(parcel.sources.into_iter().chain([name]));
+        None
+    }
+}
+
+/// The right to merge and deliver; other processes wait until it is dropped.
+#[derive(Debug)]
+pub struct Claim<L = Lock> {
+    _lock: Option<L>,
+}
