@@ -3,80 +3,25 @@
 //!
 //! `SIM_SEEDS=100000` runs that many seeds, `SIM_SEED=7` one, with what happened in it.
 
+mod records;
+mod trip;
+mod week;
+mod world;
+
+use self::records::{config, encode, ingest, render, requests};
+use self::trip::Trip;
+use self::world::{Mood, World};
 use super::board::Left;
-use super::dispatch::{Around, Dispatch, Due};
-use crate::delivery::Outcome;
+use super::dispatch::{Dispatch, Due};
 use crate::engine::{Engine, EngineConfig, Period};
-use crate::model::{Minute, NameId, SpanId, TraceId, UnixNanos};
-use crate::payload::{self, Metadata};
-use crate::record::{Encoder, Names, Span, Text, decode};
+use crate::model::{Minute, TraceId, UnixNanos};
 use crate::spool::virtual_disk::{Disk, VirtualDir};
-use crate::spool::{Body, Parcel, Safety, Spool};
+use crate::spool::{Safety, Spool};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use std::time::Duration;
-
-mod week;
 
 const SECOND: u64 = 1_000_000_000;
-
-struct NoNames;
-
-impl Names for NoNames {
-    fn name(&self, _: NameId) -> Option<&str> {
-        None
-    }
-}
-
-/// What the receiver does.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Mood {
-    Well,
-    Away,
-    /// Takes payloads; half of its answers are lost.
-    Forgetful,
-    Busy,
-    Refusing,
-}
-
-/// What all processes share.
-struct World {
-    random: Cell<u64>,
-    monotonic: Cell<u64>,
-    wall: Cell<u64>,
-    mood: Cell<Mood>,
-    /// What the receiver has, by idempotency id.
-    received: RefCell<BTreeMap<String, String>>,
-    log: bool,
-}
-
-impl World {
-    fn random(&self) -> u64 {
-        let n = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-        self.random.set(n);
-        let z = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&self, limit: u64) -> u64 {
-        self.random() % limit
-    }
-
-    fn say(&self, what: impl FnOnce() -> String) {
-        if self.log {
-            println!("{:>9.1} s  {}", self.monotonic.get() as f64 / 1e9, what());
-        }
-    }
-
-    fn take(&self, parcel: &Parcel) {
-        let json = &parcel.bodies[0].json;
-        let mut received = self.received.borrow_mut();
-        let known = received.entry(parcel.id.clone()).or_insert_with(|| json.clone());
-        assert_eq!(known, json, "one id, one payload");
-    }
-}
 
 /// One process: the core without its threads. `segment` is what its segment file holds.
 struct Process {
@@ -112,59 +57,6 @@ struct Simulation {
     given_up: Cell<u64>,
     /// Nothing more is recorded.
     is_over: Cell<bool>,
-}
-
-fn encode(trace: u64, root: bool, now: u64) -> Vec<u8> {
-    let mut id = [0xab; 16];
-    id[..8].copy_from_slice(&trace.to_be_bytes());
-    let operation = if root { format!("Controller/{trace}") } else { "View/part".into() };
-    let span = Span {
-        trace_id: TraceId(id),
-        span_id: SpanId(if root { 1 } else { 2 }),
-        parent_id: SpanId(if root { 0 } else { 1 }),
-        start: UnixNanos(now - 1_000_000),
-        end: UnixNanos(now),
-        operation: Text::Bytes(operation.as_bytes()),
-    };
-    let mut buffer = vec![0; 400];
-    let fit = Encoder::new(&mut buffer).span(&span, std::iter::empty()).unwrap();
-    buffer.truncate(fit.len);
-    buffer
-}
-
-fn ingest(engine: &mut Engine, record: &[u8], now: UnixNanos) {
-    let (record, _) = decode(record).unwrap();
-    engine.ingest(&record.unwrap(), &NoNames, now);
-}
-
-fn config() -> EngineConfig {
-    EngineConfig {
-        sql_memo_entries: 4,
-        max_recent_requests: 64,
-        // A root that comes after that is a late span, and names no endpoint.
-        request_max_age: u64::MAX,
-        ..EngineConfig::default()
-    }
-}
-
-fn render(period: &Period, id: &str) -> Vec<Body> {
-    let metadata = Metadata { unique_id: id.to_owned(), ..Metadata::default() };
-    let json = String::from_utf8(payload::checkin(period, &metadata)).unwrap();
-    vec![Body { kind: "checkin".into(), entries: 1, json }]
-}
-
-/// The requests in a payload.
-fn requests(json: &str) -> Vec<u64> {
-    let value: serde_json::Value = serde_json::from_str(json).unwrap();
-    let mut found = Vec::new();
-    for metric in value["metrics"].as_array().unwrap() {
-        if metric["key"]["bucket"] == "Controller" {
-            let calls = metric["call_count"].as_u64().unwrap() as usize;
-            let name: u64 = metric["key"]["name"].as_str().unwrap().parse().unwrap();
-            found.extend(std::iter::repeat_n(name, calls));
-        }
-    }
-    found
 }
 
 impl Process {
@@ -481,76 +373,6 @@ impl Simulation {
             .filter(|name| !name.ends_with(".rejected") && !name.ends_with(".tmp"))
             .collect();
         assert!(left.is_empty(), "seed {seed}: {left:?} is left");
-    }
-}
-
-/// One process's round in the simulation.
-struct Trip<'a> {
-    simulation: &'a Simulation,
-    cell: &'a RefCell<Process>,
-}
-
-impl Around for Trip<'_> {
-    type Item = Period;
-    type Storage = VirtualDir;
-
-    fn spool<R>(&self, f: impl FnOnce(&mut Spool<Period, VirtualDir>) -> R) -> R {
-        f(&mut self.cell.borrow_mut().spool)
-    }
-
-    fn monotonic_ns(&self) -> u64 {
-        self.simulation.world.monotonic.get()
-    }
-
-    fn random(&self) -> u64 {
-        self.simulation.world.random()
-    }
-
-    fn new_id(&self) -> String {
-        format!("{:016x}", self.random())
-    }
-
-    fn render(&self, period: &Period, id: &str) -> Vec<Body> {
-        render(period, id)
-    }
-
-    fn is_late(&self) -> bool {
-        self.simulation.is_dead(&self.cell.borrow())
-    }
-
-    fn send(&self, parcel: &Parcel) -> Outcome {
-        let simulation = self.simulation;
-        let world = &simulation.world;
-        // Others go on meanwhile; and so does this process's worker.
-        if world.below(3) == 0 && !simulation.is_over.get() {
-            let at = world.below(simulation.processes.len() as u64) as usize;
-            let mut process = simulation.processes[at].borrow_mut();
-            if !simulation.is_dead(&process) {
-                simulation.record(&mut process);
-                simulation.settle(&mut process, world.below(2) == 0);
-            }
-        }
-        let retry = |after| Outcome::Retry { after, why: "not now".into() };
-        if self.is_late() {
-            return retry(None);
-        }
-        match world.mood.get() {
-            Mood::Well => {
-                world.take(parcel);
-                Outcome::Delivered
-            }
-            Mood::Away => retry(None),
-            Mood::Forgetful => {
-                world.take(parcel);
-                if world.below(2) == 0 { Outcome::Delivered } else { retry(None) }
-            }
-            Mood::Busy => retry(Some(Duration::from_secs(world.below(400)))),
-            Mood::Refusing => {
-                // Accounted for: it is known, and by its id.
-                world.take(parcel);
-                Outcome::Rejected { why: "never".into() }
-            }
-        }
     }
 }
 
