@@ -9,15 +9,22 @@ const LEAST: u64 = 1_000;
 /// ... and one hour.
 const GREATEST: u64 = 3_600_000_000_000;
 const FIRST_OCTAVE: u32 = LEAST.ilog2();
+const FRACTION_BITS: u32 = f64::MANTISSA_DIGITS - 1;
+/// The bits of the first octave's beginning, as `bucket` cuts them.
+const FIRST: u64 =
+    (1.0_f64.to_bits() >> (FRACTION_BITS - SUB_BITS)) + ((FIRST_OCTAVE as u64) << SUB_BITS);
+const _: () = assert!(GREATEST < 1 << f64::MANTISSA_DIGITS && OCTAVES < NONE as usize);
 const OCTAVES: usize = (GREATEST.ilog2() - FIRST_OCTAVE + 1) as usize;
 
 /// Which bucket a duration in nanoseconds falls into: octave, then sub-bucket.
+///
+/// A float's exponent and the first bits of its fraction are just these two, side by side, and every
+/// duration up to the greatest is a float without rounding.
 #[inline]
 fn bucket(nanos: u64) -> (usize, usize) {
-    let nanos = nanos.clamp(LEAST, GREATEST);
-    let octave = nanos.ilog2();
-    let sub = (nanos >> (octave - SUB_BITS)) as usize & (SUB_BUCKETS - 1);
-    ((octave - FIRST_OCTAVE) as usize, sub)
+    let nanos = nanos.clamp(LEAST, GREATEST).cast_signed() as f64;
+    let bucket = (nanos.to_bits() >> (FRACTION_BITS - SUB_BITS)) - FIRST;
+    (bucket as usize >> SUB_BITS, bucket as usize & (SUB_BUCKETS - 1))
 }
 
 /// The middle of a bucket, in nanoseconds.
@@ -31,7 +38,7 @@ fn middle(bucket: u16) -> f64 {
 /// A histogram that is being filled: one page of counters for each octave that was touched.
 #[derive(Clone, Debug, Default)]
 pub struct LiveHistogram {
-    /// Page of each octave plus one; zero while it has none.
+    /// Page of each octave.
     page_of: PageOf,
     pages: Vec<[u32; SUB_BUCKETS]>,
 }
@@ -39,9 +46,12 @@ pub struct LiveHistogram {
 #[derive(Clone, Debug)]
 struct PageOf([u8; OCTAVES]);
 
+/// The page of an octave that has none.
+const NONE: u8 = u8::MAX;
+
 impl Default for PageOf {
     fn default() -> Self {
-        PageOf([0; OCTAVES])
+        PageOf([NONE; OCTAVES])
     }
 }
 
@@ -50,8 +60,8 @@ impl LiveHistogram {
     #[inline]
     pub fn record(&mut self, nanos: u64) {
         let (octave, sub) = bucket(nanos);
-        let page = self.page_of.0.get(octave).map_or(0, |page| usize::from(*page));
-        let counter = self.pages.get_mut(page.wrapping_sub(1)).and_then(|page| page.get_mut(sub));
+        let page = self.page_of.0.get(octave).copied().unwrap_or(NONE);
+        let counter = self.pages.get_mut(usize::from(page)).and_then(|page| page.get_mut(sub));
         match counter {
             Some(counter) => *counter = counter.saturating_add(1),
             None => self.record_in_new_page(octave, sub),
@@ -64,21 +74,21 @@ impl LiveHistogram {
         if let Some(counter) = page.get_mut(sub) {
             *counter = 1;
         }
-        self.pages.push(page);
         if let Some(entry) = self.page_of.0.get_mut(octave) {
             *entry = self.pages.len() as u8;
         }
+        self.pages.push(page);
     }
 
     pub(crate) fn merge(&mut self, other: &LiveHistogram) {
         for (octave, from) in other.page_of.0.iter().enumerate() {
-            let Some(from) = other.pages.get(usize::from(*from).wrapping_sub(1)) else { continue };
+            let Some(from) = other.pages.get(usize::from(*from)) else { continue };
             let Some(entry) = self.page_of.0.get_mut(octave) else { continue };
-            if *entry == 0 {
-                self.pages.push([0; SUB_BUCKETS]);
+            if *entry == NONE {
                 *entry = self.pages.len() as u8;
+                self.pages.push([0; SUB_BUCKETS]);
             }
-            let Some(to) = self.pages.get_mut(usize::from(*entry) - 1) else { continue };
+            let Some(to) = self.pages.get_mut(usize::from(*entry)) else { continue };
             for (to, from) in to.iter_mut().zip(from) {
                 *to = to.saturating_add(*from);
             }
@@ -90,7 +100,7 @@ impl LiveHistogram {
         let (octave, sub) = bucket(nanos);
         let (mut below, mut total) = (0, 0);
         for (at, page) in self.page_of.0.iter().enumerate() {
-            let Some(page) = self.pages.get(usize::from(*page).wrapping_sub(1)) else { continue };
+            let Some(page) = self.pages.get(usize::from(*page)) else { continue };
             let sum: u64 = page.iter().map(|count| u64::from(*count)).sum();
             total += sum;
             if at < octave {
@@ -105,7 +115,7 @@ impl LiveHistogram {
     pub(crate) fn freeze(&self) -> Histogram {
         let mut buckets = Vec::new();
         for (octave, page) in self.page_of.0.iter().enumerate() {
-            let Some(page) = self.pages.get(usize::from(*page).wrapping_sub(1)) else { continue };
+            let Some(page) = self.pages.get(usize::from(*page)) else { continue };
             for (sub, count) in page.iter().enumerate().filter(|(_, count)| **count > 0) {
                 buckets.push(((octave * SUB_BUCKETS + sub) as u16, u64::from(*count)));
             }
@@ -194,6 +204,24 @@ mod tests {
             let off = (middle - nanos as f64).abs() / nanos as f64;
             assert!(off <= 1.0 / 64.0, "{nanos} is in the bucket around {middle}");
             nanos += nanos / 97 + 1;
+        }
+    }
+
+    #[test]
+    fn a_bucket_is_the_octave_and_its_64th() {
+        let by_definition = |nanos: u64| {
+            let nanos = nanos.clamp(LEAST, GREATEST);
+            let octave = nanos.ilog2();
+            let sub = (nanos >> (octave - SUB_BITS)) as usize & (SUB_BUCKETS - 1);
+            ((octave - FIRST_OCTAVE) as usize, sub)
+        };
+        let edges =
+            (0..64).flat_map(|bit| (0..64).map(move |sub| (1_u64 << bit) / 64 * (64 + sub)));
+        for nanos in edges.flat_map(|edge| [edge.wrapping_sub(1), edge, edge.wrapping_add(1)]) {
+            assert_eq!(bucket(nanos), by_definition(nanos), "{nanos}");
+        }
+        for nanos in [0, 1, LEAST, GREATEST, u64::MAX].into_iter().chain(900..100_000) {
+            assert_eq!(bucket(nanos), by_definition(nanos), "{nanos}");
         }
     }
 
