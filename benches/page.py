@@ -41,7 +41,7 @@ SECTIONS = [
     ("ruby", "Ruby", "`benches/languages/ruby.rb`, through the ffi gem and through Fiddle, and `peers.rb` with what Debian has packages of."),
     ("elixir", "Elixir", "`benches/languages/elixir.exs`, a NIF. No peer is beside it: none is packaged by Debian."),
     ("node", "Node", "`benches/languages/node.js`, through koffi. By hand: `begin` and `end`, parents given. Current: `span` with a callback, the current span kept by AsyncLocalStorage; OpenTelemetry the same ways, with its batch processor."),
-    ("engine", "Analysis", "`cargo bench --bench library -- analysis`: a span from its record to the merged minute. libdatadog's concentrator (`benches/peers`) is the half of that which adds up."),
+    ("engine", "Analysis", "`cargo bench --bench library -- analysis`: a span from its record to the merged minute. libdatadog's concentrator (`benches/peers`) is the half of that which adds up; histograms by themselves."),
     ("growth", "Growth", "The same, by endpoints of the application and by spans of a request.\n\n![Growth](growth.svg)"),
     ("sql", "SQL", "`cargo bench --bench library -- sql`: a corpus of statements, beside regular expressions, sqlparser and libdatadog (`benches/peers`)."),
     ("payload", "Payload", "`cargo bench --bench library -- payload`: rendering and compressing a minute; zlib-rs on the same bytes (`benches/peers`)."),

@@ -12,6 +12,8 @@ def same_work(section, peer):
         return "ffi: a statement"
     if section in ("python", "node"):
         return "scoutcore, a statement"
+    if section == "engine" and peer.startswith("histogram"):
+        return "histogram insert, live, 1 of them"
     if section == "engine":
         return "record to minute: interned names, 4 of 11 SQL, 20 endpoints"
     if section == "sql":

@@ -63,7 +63,7 @@ def part(rows, *names):
 
 def native(rows):
     """The hot path from C beside other tracers: time of the calls, and CPU of the whole process."""
-    run(sys.executable, os.path.join(HERE, "tracing", "run.py"), "--jsonl", rows, "--rounds", "3")
+    run(sys.executable, os.path.join(HERE, "tracing", "run.py"), "--jsonl", rows, "--rounds", "5")
 
 
 def instructions(rows):
