@@ -9,6 +9,9 @@ use scoutcore::record::{Names, Record, decode, validate};
 use scoutcore::recorder::{Adopted, Recovered, SUFFIX, SegmentFile};
 use scoutcore::spool::{self, Parcel};
 use scoutcore::sys::dir::{Dir, Trust};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
@@ -117,8 +120,9 @@ pub fn spool(data: &[u8]) {
 /// checkpoint's number (4 bytes); then, for each segment, its head's fields and its records with
 /// their length before them.
 pub fn segments(data: &[u8]) {
-    let Some(file) = segment_file(data) else { return };
-    std::fs::write(PLACE.join(&*NAME), &file).expect("a file in our own folder");
+    if segment_file(data).expect("a file in our own folder").is_none() {
+        return;
+    }
     let dir = Dir::create(&PLACE, Trust::Private).expect("our own folder");
     let adopted = SegmentFile::adopt(dir, NAME.clone()).expect("a file that can be read");
     let Adopted::File(file) = adopted else {
@@ -153,37 +157,39 @@ const SEGMENTS: usize = 16;
 const HEAD: usize = 128;
 /// Where in a segment's head its fields lie, and their bytes: state, published, purpose, born, and
 /// the two places for what checkpoints cover.
-const FIELDS: [(usize, usize); 6] = [(0, 8), (8, 4), (12, 4), (68, 4), (72, 8), (80, 8)];
+const FIELDS: [(u64, usize); 6] = [(0, 8), (8, 4), (12, 4), (68, 4), (72, 8), (80, 8)];
 
-fn segment_file(data: &[u8]) -> Option<Vec<u8>> {
-    let mut file = vec![0; PAGE + SEGMENTS * SEGMENT];
-    let (flag, data) = data.split_first()?;
-    let mut rest;
-    if flag & 1 == 1 {
-        let head;
-        (head, rest) = data.split_at_checked(32)?;
-        file[..32].copy_from_slice(head);
-    } else {
-        let committed;
-        (committed, rest) = data.split_first_chunk::<4>()?;
-        file[..8].copy_from_slice(b"SCOUTSEG");
-        file[8..12].copy_from_slice(&1u32.to_le_bytes());
-        file[12..16].copy_from_slice(&(SEGMENT as u32).to_le_bytes());
-        file[16..20].copy_from_slice(committed);
-        file[20..24].copy_from_slice(&(!u32::from_le_bytes(*committed)).to_le_bytes());
+/// Writes the file that the bytes describe; what they leave out is a hole of zeros.
+fn segment_file(data: &[u8]) -> io::Result<Option<()>> {
+    let file = File::create(PLACE.join(&*NAME))?;
+    file.set_len((PAGE + SEGMENTS * SEGMENT) as u64)?;
+    let mut rest = data;
+    let mut next = |len: usize| {
+        let (head, tail) = rest.split_at_checked(len)?;
+        rest = tail;
+        Some(head)
+    };
+    let Some(flag) = next(1) else { return Ok(None) };
+    let (at, len) = if flag[0] & 1 == 1 { (0, 32) } else { (16, 4) };
+    let Some(head) = next(len) else { return Ok(None) };
+    file.write_all_at(head, at)?;
+    if let Ok(committed) = head.try_into().map(u32::from_le_bytes) {
+        file.write_all_at(b"SCOUTSEG", 0)?;
+        file.write_all_at(&1_u32.to_le_bytes(), 8)?;
+        file.write_all_at(&(SEGMENT as u32).to_le_bytes(), 12)?;
+        file.write_all_at(&(!committed).to_le_bytes(), 20)?;
     }
-    for segment in file[PAGE..].chunks_exact_mut(SEGMENT) {
+    for start in (0..SEGMENTS).map(|index| (PAGE + index * SEGMENT) as u64) {
         for (at, len) in FIELDS {
-            let Some((field, after)) = rest.split_at_checked(len) else { return Some(file) };
-            segment[at..at + len].copy_from_slice(field);
-            rest = after;
+            let Some(field) = next(len) else { return Ok(Some(())) };
+            file.write_all_at(field, start + at)?;
         }
-        let Some((len, after)) = rest.split_first_chunk::<2>() else { break };
-        let len = usize::from(u16::from_le_bytes(*len)).min(after.len()).min(SEGMENT - HEAD);
-        segment[HEAD..HEAD + len].copy_from_slice(&after[..len]);
-        rest = &after[len..];
+        let Some(len) = next(2) else { break };
+        let len = usize::from(u16::from_le_bytes([len[0], len[1]])).min(SEGMENT - HEAD);
+        let Some(records) = next(len) else { break };
+        file.write_all_at(records, start + HEAD as u64)?;
     }
-    Some(file)
+    Ok(Some(()))
 }
 
 /// What a client of the core agent sends.
