@@ -58,7 +58,8 @@ impl<T: Item, S: Storage> Spool<T, S> {
                     let at = periods.partition_point(|file| file.first < merged.first);
                     periods.insert(at, merged);
                 }
-                Merge::TooFew => {}
+                // Not counted: it would be the same next time, and never end.
+                Merge::TooFew => continue,
                 Merge::NoRoom => break,
             }
             if budget < bytes {

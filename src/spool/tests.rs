@@ -230,6 +230,32 @@ fn what_cannot_be_read_now_is_not_damaged() {
 }
 
 #[test]
+fn much_that_cannot_be_read_does_not_keep_whoever_makes_room() {
+    const MIB: u64 = 1 << 20;
+    let disk = virtual_disk::Disk::shared(1);
+    let dir = virtual_disk::VirtualDir { disk: disk.clone(), process: 1 };
+    let mut spool: Spool<Count, _> = Spool::new(Some(dir), "a".into(), 36 * MIB);
+    for minute in 0..6 {
+        let name = name::period(Minute(minute), "b", 1, minute as usize, 10);
+        disk.borrow_mut().files.insert(name.clone(), vec![0; 5 * MIB as usize]);
+        disk.borrow_mut().unreadable.insert(name);
+    }
+    for minute in 0..20 {
+        spool.put(count(minute, 1));
+    }
+    let claim = spool.claim().unwrap().unwrap();
+    let mut rounds = 0;
+    while spool.make_room(&claim).unwrap() {
+        rounds += 1;
+        assert!(rounds < 100, "it does not end");
+    }
+    drop(claim);
+    assert_eq!(spool.counters().spans_given_up, 0, "it is within its limit");
+    assert_eq!(disk.borrow().files.values().filter(|bytes| bytes.len() > 1000).count(), 6);
+    assert!(spool.counters().files_merged > 0, "what can be read is merged");
+}
+
+#[test]
 fn without_the_claim_it_is_known_where_things_are() {
     let path = directory("safety");
     let (mut one, mut two) = (open(&path, 1, 1 << 20), open(&path, 2, 1 << 20));

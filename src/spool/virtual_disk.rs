@@ -16,6 +16,8 @@ pub(crate) struct Disk {
     dead: BTreeSet<u64>,
     /// Bytes there is room for.
     pub(crate) capacity: Option<usize>,
+    /// Files that cannot be read, for nothing that is wrong with them.
+    pub(crate) unreadable: BTreeSet<String>,
     /// One operation in this many fails.
     pub(crate) fails_one_in: Option<u64>,
     /// The process that is about to die, and after how many more operations.
@@ -83,7 +85,11 @@ impl Storage for VirtualDir {
     type Lock = VirtualLock;
 
     fn read(&self, name: &str, _: u64) -> io::Result<Vec<u8>> {
-        self.step()?.files.get(name).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+        let disk = self.step()?;
+        if disk.unreadable.contains(name) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        disk.files.get(name).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn write(&self, name: &str, bytes: &[u8], synced: bool) -> io::Result<()> {
