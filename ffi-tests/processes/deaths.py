@@ -60,6 +60,19 @@ def flipped_bits(data):
           % (noticed, lost, 70 * RECORDS))  # fmt: skip
 
 
+def fault_in_a_recovery(data):
+    """A record of a dead process that cannot be analysed keeps none of the others: they are delivered,
+    and its file is kept to be looked at."""
+    dies_with(lambda: Core(data_dir=data).fill("Controller/poisoned", RECORDS))
+    stats = recovered(data_dir=data, test_panic="recover")
+    assert stats["panics_contained"] == 1, stats
+    assert payloads.requests(data, "Controller/poisoned") == RECORDS - 1
+    aside = [name for _, _, names in os.walk(data) for name in names if name.endswith(".damaged")]
+    assert len(aside) == 1 and not segment_files(data), aside
+    recovered(data_dir=data)
+    assert payloads.requests(data, "Controller/poisoned") == RECORDS - 1, "and only once"
+
+
 def _fill_and_die(data):
     core = Core(data_dir=data, background=False)
     accepted = core.fill("Controller/before", 10**6)
@@ -133,4 +146,5 @@ def _memory(data):
     return measured
 
 
-TESTS = {"flipped-bits": flipped_bits, "quick-restart": quick_restart, "memory": memory}
+TESTS = {"flipped-bits": flipped_bits, "fault-in-a-recovery": fault_in_a_recovery,
+         "quick-restart": quick_restart, "memory": memory}  # fmt: skip

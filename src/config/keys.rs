@@ -249,5 +249,5 @@ pub const KEYS: &[Key] = &[
         "",
         "A PEM file of certificate authorities to trust instead of the built-in ones.",
     ),
-    hidden("test_panic", Kind::OneOf(&["record", "worker", "deliver"])),
+    hidden("test_panic", Kind::OneOf(&["record", "worker", "deliver", "recover"])),
 ];

@@ -8,6 +8,7 @@ use crate::record::Record;
 use crate::recorder::{Adopted, SUFFIX, SegmentFile, clock};
 use crate::spool::Safety;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
@@ -77,7 +78,18 @@ fn recover_file(core: &Core, file: &SegmentFile) {
     let config = EngineConfig { max_skew: u64::MAX, ..core.setup.engine_config() };
     let now = clock::now();
     let mut engine = Engine::new(config, [core.random(), core.random()], now);
-    let found = file.recover(|record, names| engine.ingest(record, names, now));
+    let (mut panics, mut is_first) = (0, true);
+    let found = file.recover(|record, names| {
+        // A record that cannot be analysed is not to keep those behind it: what is left of the file
+        // would be recovered by nobody, ever.
+        let ingested = catch_unwind(AssertUnwindSafe(|| {
+            if std::mem::take(&mut is_first) {
+                core.test_panic("recover");
+            }
+            engine.ingest(record, names, now);
+        }));
+        panics += u64::from(ingested.is_err());
+    });
     let periods = engine.close_all(now);
 
     let number = committed.saturating_add(1);
@@ -93,12 +105,14 @@ fn recover_file(core: &Core, file: &SegmentFile) {
     core.recovered.files.fetch_add(1, Ordering::Relaxed);
     core.recovered.records.fetch_add(found.records, Ordering::Relaxed);
     core.recovered.damaged.fetch_add(found.damaged, Ordering::Relaxed);
+    core.panics.fetch_add(panics, Ordering::Relaxed);
     if published == Safety::Memory {
         // Written, and yet to be named: the next look finds only that left to do.
         file.let_go();
-    } else if found.damaged > 0 {
+    } else if found.damaged > 0 || panics > 0 {
         core.log.add(Level::Error, || {
-            format!("{}: {} segments are damaged", file.signature(), found.damaged)
+            let name = file.signature();
+            format!("{name}: {} segments are damaged, {panics} records a fault", found.damaged)
         });
         file.set_aside();
     } else {

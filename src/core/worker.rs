@@ -234,7 +234,8 @@ pub(super) fn courier_round(core: &Core, everything: bool, deadline: Instant) ->
 }
 
 /// Until the next minute is over and its stragglers are in, spread over two seconds so that the
-/// processes of an application do not all look at once; or until the receiver may be tried again.
+/// processes of an application do not all look at once; or until the receiver may be tried again,
+/// or what could not be read or claimed, a second later.
 fn until_next(core: &Core, left: Left) -> Duration {
     let into_minute = Duration::from_nanos(clock::now().0 % Minute::NANOS);
     let spread = Duration::from_millis(core.random() % 2000);
@@ -243,7 +244,7 @@ fn until_next(core: &Core, left: Left) -> Duration {
     match left {
         Left::Waiting(_) => {
             let guard = core.courier.lock().unwrap_or_else(PoisonError::into_inner);
-            guard.as_ref().map_or(next_minute, |courier| courier.backoff().min(next_minute))
+            guard.as_ref().map_or(next_minute, |courier| courier.backoff().clamp(IDLE, next_minute))
         }
         Left::Nothing | Left::Rejected => next_minute,
     }

@@ -35,6 +35,9 @@ impl Drainer {
 
     /// Hands on every record that was published when this was called, and possibly some later ones.
     /// With another recorder than the one it came from, it does nothing.
+    ///
+    /// Should `each` panic, the next drain goes on behind the record it was given: none comes twice,
+    /// and one that is always a panic keeps nobody's.
     pub fn drain(&mut self, recorder: &Recorder, mut each: impl FnMut(&Record<'_>)) -> DrainReport {
         let mut report = DrainReport::default();
         if self.stamp != recorder.stamp {
@@ -44,9 +47,10 @@ impl Drainer {
             let start = segment.drained();
             // SAFETY: `self` is the only drainer; the slice is done with before any reset.
             let bytes = unsafe { segment.published_from(start) };
-            if !each_record(bytes, |record, _| {
-                each(record);
+            if !each_record(bytes, |record, _, end| {
+                segment.set_drained(start + end as u32);
                 report.records += 1;
+                each(record);
             }) {
                 recorder.counters.unreadable.fetch_add(1, Ordering::Relaxed);
             }
@@ -76,8 +80,8 @@ impl Drainer {
         }
         while let Some(index) = recorder.full.pop() {
             if let Some(segment) = recorder.segment(index) {
-                read(segment);
                 self.retained.push(index);
+                read(segment);
             }
         }
         if recorder.file().is_none() {
@@ -169,7 +173,7 @@ impl Drainer {
             // SAFETY: `self` is the only drainer; the slice is done with before any reset.
             let bytes = unsafe { segment.published_from(start) };
             let seen = bytes.get(..drained.saturating_sub(start) as usize).unwrap_or(bytes);
-            each_record(seen, |record, bytes| {
+            each_record(seen, |record, bytes, _| {
                 let trace = match record {
                     Record::Span(span, _) => span.trace_id,
                     Record::RequestTags(request, _) => request.trace_id,
@@ -237,15 +241,16 @@ fn free(recorder: &Recorder, index: u32) {
     }
 }
 
-/// Visits the records in `bytes`, each with its own bytes; false if some could not be read.
-pub(super) fn each_record(bytes: &[u8], mut visit: impl FnMut(&Record<'_>, &[u8])) -> bool {
+/// Visits the records in `bytes`, each with its own bytes and where they end; false if some could not
+/// be read.
+pub(super) fn each_record(bytes: &[u8], mut visit: impl FnMut(&Record<'_>, &[u8], usize)) -> bool {
     debug_assert!(bytes.len() <= CAPACITY);
     let mut rest = bytes;
     while !rest.is_empty() {
         let Ok((record, len)) = decode(rest) else { return false };
         let Some((own, after)) = rest.split_at_checked(len) else { return false };
         if let Some(record) = record {
-            visit(&record, own);
+            visit(&record, own, bytes.len() - after.len());
         }
         rest = after;
     }

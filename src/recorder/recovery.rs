@@ -37,7 +37,7 @@ impl SegmentFile {
         let mut names = RecoveredNames::default();
         for segment in &segments {
             // Whatever a segment says it is for: what it says may be what is damaged.
-            each_record(bytes(*segment, 0), |record, _| {
+            each_record(bytes(*segment, 0), |record, _, _| {
                 if let Record::Name(name) = record {
                     define(&mut names, name.id, name.text);
                 }
@@ -48,7 +48,7 @@ impl SegmentFile {
             let (start, mut is_sound) = segment.found(committed);
             if let Some(start) = start {
                 let mut is_in_place = true;
-                is_sound &= each_record(bytes(*segment, start), |record, _| {
+                is_sound &= each_record(bytes(*segment, start), |record, _, _| {
                     let is_name = matches!(record, Record::Name(_));
                     is_in_place &= is_name == holds_names;
                     if !is_name {

@@ -47,6 +47,39 @@ fn what_is_recorded_is_drained_once_and_in_order() {
     assert_eq!(f.drain(), [7]);
 }
 
+/// Enough for several segments, of which the first are full.
+#[test]
+fn who_panics_at_a_record_gets_each_of_the_others_once() {
+    let mut f = fixture(12, 1 << 20);
+    let all: Vec<u64> = (1..=3000).collect();
+    all.iter().for_each(|id| put(f.slot, f.stamp, *id).unwrap());
+    let (mut seen, mut panics) = (Vec::new(), 0);
+    loop {
+        let drained = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            f.drainer.drain(f.recorder, |record| {
+                let Record::Span(span, _) = record else { return };
+                assert!(span.span_id.0 % 500 != 0, "a record that always is a panic");
+                seen.push(span.span_id.0);
+            })
+        }));
+        match drained {
+            Ok(_) => break,
+            Err(_) => panics += 1,
+        }
+        assert!(panics < 100, "it does not get past a record");
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, all.iter().copied().filter(|id| id % 500 != 0).collect::<Vec<_>>());
+    assert_eq!(panics, 6);
+    // Its segments come back.
+    for round in 0..20 {
+        for id in 1..=3000 {
+            assert_eq!(put(f.slot, f.stamp, round * 3000 + id), Ok(()));
+        }
+        assert_eq!(f.drain().len(), 3000);
+    }
+}
+
 #[test]
 fn threads_that_end_lose_nothing_and_leak_no_segment() {
     let mut f = fixture(1, 1 << 20);
