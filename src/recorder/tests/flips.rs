@@ -8,9 +8,16 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+/// The copy's name: this process's own, for a flipped bit may be in the owner's id, and name another
+/// that runs the same test.
+fn copy_name() -> String {
+    format!("copy-{}", std::process::id())
+}
+
 /// What a recovery of the copy finds; `None` when the file is set aside as a whole.
 fn recovered(dir: &Dir) -> Option<(Vec<u64>, u64)> {
-    let adopted = SegmentFile::adopt(dir.duplicate().unwrap(), format!("copy{SUFFIX}")).unwrap();
+    let name = format!("{}{SUFFIX}", copy_name());
+    let adopted = SegmentFile::adopt(dir.duplicate().unwrap(), name).unwrap();
     let mut ids = Vec::new();
     let found = match &adopted {
         Adopted::File(file) => file.recover(|record, _| {
@@ -51,7 +58,7 @@ fn flipped_bits_in_a_dead_processs_file_are_noticed_and_double_nothing() {
         ids.sort_unstable();
         ids
     };
-    let copy = path.join(format!("copy{SUFFIX}"));
+    let copy = path.join(format!("{}{SUFFIX}", copy_name()));
     std::fs::write(&copy, &whole).unwrap();
     let (ids, damaged) = recovered(&dir).unwrap();
     assert_eq!((sorted(ids), damaged), (expected.clone(), 0));
@@ -72,7 +79,7 @@ fn flipped_bits_in_a_dead_processs_file_are_noticed_and_double_nothing() {
             write(whole[at] ^ 1 << bit);
             let found = recovered(&dir);
             if !copy.exists() {
-                std::fs::rename(path.join("copy.damaged"), &copy).unwrap();
+                std::fs::rename(path.join(format!("{}.damaged", copy_name())), &copy).unwrap();
             }
             write(whole[at]);
             let Some((ids, damaged)) = found else {
