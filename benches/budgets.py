@@ -43,5 +43,5 @@ WHY = {
     "`docs/performance.md` has what that is made of.",
     "Ruby, through ffi": "The budget is the price of the call, and the call alone keeps it (the row "
     "of `scout_record_batch`). The binding's whole span is a block, two clock readings, an id, and a "
-    "record made by `Array#pack`, which takes a third of it.",
+    "record made by `Array#pack`, which takes two fifths of it.",
 }
