@@ -36,7 +36,8 @@ pub(super) struct Frames {
     names: bool,
     /// The dialect has no strings in double quotes.
     sure: bool,
-    /// Behind INTO: only the table's name so far, so that a bracket would hold columns.
+    /// Behind INTO, or a MERGE's INSERT: only the table's name so far, so that a bracket would hold
+    /// columns.
     target: bool,
 }
 
@@ -73,7 +74,7 @@ impl Frames {
         let inside = match previous.word() {
             Kw::Values | Kw::Value | Kw::In | Kw::Any | Kw::Some | Kw::All => Inside::Values,
             Kw::From | Kw::Join | Kw::Only if top.inside == Inside::Query => Inside::Tables,
-            _ if self.target || previous.word() == Kw::Insert => Inside::Columns,
+            _ if self.target => Inside::Columns,
             _ if previous.is_punct(b'(') && top.inside == Inside::Tables => Inside::Tables,
             // Further rows of VALUES.
             _ if previous.is_punct(b',') && top.clause == Kw::Values => Inside::Values,
@@ -115,7 +116,10 @@ impl Frames {
             Kw::From => {
                 let comparison =
                     previous.word() == Kw::Distinct && matches!(before.word(), Kw::Is | Kw::Not);
-                if self.top().inside == Inside::Query && !comparison {
+                if verb == Kw::Prepare && self.top().clause == Kw::None {
+                    // PREPARE s FROM "..." takes a statement, as a string.
+                    self.set_clause(Kw::Prepare);
+                } else if self.top().inside == Inside::Query && !comparison {
                     self.set_clause(Kw::From);
                 }
                 self.target = false;
@@ -124,6 +128,8 @@ impl Frames {
                 self.set_clause(Kw::Into);
                 self.target = true;
             }
+            // WHEN NOT MATCHED THEN INSERT (columns); elsewhere it may be the function INSERT().
+            Kw::Insert => self.target = verb == Kw::Merge,
             Kw::Using => {
                 self.set_clause(if matches!(verb, Kw::Delete | Kw::Merge) && !next.is_punct(b'(') {
                     Kw::From
@@ -169,7 +175,7 @@ impl Frames {
             return true;
         }
         let top = self.top();
-        if top.inside == Inside::Values || value_follows(previous) {
+        if top.inside == Inside::Values || top.clause == Kw::Prepare || value_follows(previous) {
             return false;
         }
         if top.inside == Inside::Columns || self.is_table(previous, next, top) {
@@ -255,7 +261,7 @@ fn comparison(token: Token) -> bool {
 pub(super) fn are_names(tokens: &[Token]) -> bool {
     // One bit a bracket: whether it holds a query, so that FROM begins its tables and is no part of SUBSTRING(x FROM y).
     let mut queries = u64::MAX;
-    let (mut before, mut previous) = (Token::END, Token::END);
+    let (mut earlier, mut before, mut previous) = (Token::END, Token::END, Token::END);
     let mut tokens = tokens.iter().peekable();
     while let Some(token) = tokens.next() {
         if token.is_punct(b'(') {
@@ -269,13 +275,19 @@ pub(super) fn are_names(tokens: &[Token]) -> bool {
                 previous.is_punct(b'.') || tokens.peek().is_some_and(|next| next.is_punct(b'.'));
             let table = match previous.word() {
                 Kw::Join | Kw::Into | Kw::Update | Kw::Table => true,
-                Kw::From => queries & 1 == 1 && !matches!(before.word(), Kw::Distinct),
+                // Not IS DISTINCT FROM, nor PREPARE s FROM.
+                Kw::From => {
+                    queries & 1 == 1
+                        && before.word() != Kw::Distinct
+                        && earlier.word() != Kw::Prepare
+                }
                 _ => false,
             };
             if dotted || table {
                 return true;
             }
         }
+        earlier = before;
         before = previous;
         previous = *token;
     }
