@@ -1,6 +1,8 @@
 /* Several cores in a process, and unusual ones. */
 #include "check.h"
 
+#include <fcntl.h>
+
 static void two_cores(void)
 {
     scout_core_t a = core_in("a", NULL), b = core_in("b", NULL);
@@ -82,6 +84,30 @@ static void without_background(void)
     expect_requests("Controller/foreground", 101);
 }
 
+static int descriptors(void)
+{
+    int open = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        open += fcntl(fd, F_GETFD) >= 0;
+    return open;
+}
+
+/* A host that starts a core for each of its jobs does not run out of descriptors. */
+static void ended_cores_hold_no_descriptor(void)
+{
+    int before = 0;
+    for (int round = 0; round < 40; round++) {
+        scout_core_t core = core_in("data", NULL);
+        STATUS(record_request(core, "Controller/again"), SCOUT_OK);
+        scout_status_t status = scout_shutdown(core, 5000);
+        CHECK(status == SCOUT_OK || status == SCOUT_SPOOLED);
+        if (round == 0)
+            before = descriptors();
+    }
+    SAME(descriptors(), before);
+    expect_requests("Controller/again", 40);
+}
+
 static void switched_off(void)
 {
     scout_core_t core = 0;
@@ -95,6 +121,7 @@ const test_t core_tests[] = {
     {"shared-directory", shared_directory},
     {"as-many-cores-as-there-may-be", as_many_cores_as_there_may_be},
     {"without-background", without_background},
+    {"ended-cores-hold-no-descriptor", ended_cores_hold_no_descriptor},
     {"switched-off", switched_off},
     {NULL, NULL},
 };

@@ -12,7 +12,7 @@ mod settings;
 pub use destination::Destination;
 pub use environment::Environment;
 pub use keys::{KEYS, Key, Kind};
-pub use secret::Secret;
+pub use secret::{Secret, without_user};
 pub use settings::{OptionsError, Setting, Settings, Source};
 
 const INTRODUCTION: &str = "\

@@ -1,5 +1,14 @@
 use std::fmt;
 
+/// A URL without the user and the password in it: with or without a scheme, as proxies are given.
+pub fn without_user(url: &str) -> String {
+    let Some((_, host)) = url.rsplit_once('@') else { return url.to_owned() };
+    match url.split_once("://") {
+        Some((scheme, _)) => format!("{scheme}://***@{host}"),
+        None => format!("***@{host}"),
+    }
+}
+
 /// A text that is never shown: printing gives stars and, of a long one, its last four characters.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);
@@ -43,6 +52,18 @@ impl fmt::Debug for Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_shows_no_user() {
+        for (url, shown) in [
+            ("http://proxy:3128", "http://proxy:3128"),
+            ("http://user:pass@proxy:3128", "http://***@proxy:3128"),
+            ("user:pass@proxy:3128", "***@proxy:3128"),
+            ("user:p@ss@proxy:3128", "***@proxy:3128"),
+        ] {
+            assert_eq!(without_user(url), shown);
+        }
+    }
 
     #[test]
     fn a_secret_shows_its_tail_at_most() {

@@ -108,7 +108,10 @@ impl Board {
         let mut state = self.lock();
         loop {
             if state.couriered >= ticket {
-                return match state.left {
+                let left = state.left;
+                // Not under this lock: whoever is asked may wait for the disk.
+                drop(state);
+                return match left {
                     Left::Nothing => Ok(Done::Ok),
                     Left::Waiting(Safety::Disk) => Ok(Done::Spooled),
                     Left::Waiting(Safety::Memory) => Err(Failure::Undelivered(in_memory())),

@@ -6,12 +6,12 @@ use super::pipeline::Pipeline;
 use super::setup::Setup;
 use crate::engine::{Engine, EngineStats, Period};
 use crate::payload::Metadata;
-use crate::recorder::{Ending, NameTable, Recorder, SUFFIX, SegmentFile, clock};
+use crate::recorder::{self, Ending, NameTable, Recorder, SUFFIX, SegmentFile, clock};
 use crate::spool::{Place, Spool};
 use crate::sys::{dir::Dir, host, random};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One core of one process, in one fork generation. Never freed (threads of the host may be about
 /// to look at it), but emptied at its shutdown.
@@ -195,7 +195,7 @@ impl Core {
         }
     }
 
-    /// Gives up what takes memory. After this the core answers nothing but stats.
+    /// Gives up what takes memory and descriptors. After this the core answers nothing.
     pub(super) fn empty(&self) {
         let clear = std::sync::PoisonError::into_inner;
         *self.pipeline.lock().unwrap_or_else(clear) = None;
@@ -203,7 +203,17 @@ impl Core {
         let spool = || self.spool.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         // What is written and has no name yet gets it from whoever finds the file for records.
         let ending = if spool().has_unnamed() { Ending::Left } else { Ending::Done };
-        self.recorder.release_segments(ending);
+        if recorder::is_quiet(Instant::now()) {
+            self.recorder.release_segments(ending);
+        } else {
+            // A call is still under way, though it was waited for: its segment stays what it is, and
+            // the file ours, until the process ends; then the next core finds what it recorded.
+            self.log.add(Level::Warn, || "a recording call outlasts its core".into());
+        }
+        spool().leave();
+        if let Some(dir) = &self.files {
+            dir.close();
+        }
     }
 }
 

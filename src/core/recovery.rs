@@ -26,7 +26,13 @@ pub(super) fn recover(core: &Core) -> bool {
         match dir.duplicate().and_then(|dir| SegmentFile::adopt(dir, name.clone())) {
             Ok(Adopted::File(file)) => {
                 found = true;
-                recover_file(core, &file);
+                // What is a fault here is to be one of this file alone.
+                if catch_unwind(AssertUnwindSafe(|| recover_file(core, &file))).is_err() {
+                    core.panics.fetch_add(1, Ordering::Relaxed);
+                    core.log.add(Level::Error, || {
+                        format!("{}: a fault in its recovery was contained", file.signature())
+                    });
+                }
             }
             // Its owner may be this core itself.
             Ok(Adopted::Nothing) => {}

@@ -141,6 +141,13 @@ fn revive(
     handle: Handle,
 ) -> Result<&'static Core, Failure> {
     let _making = registry.making.lock().unwrap_or_else(PoisonError::into_inner);
+    // It may have ended, or its slot become another's, while the lock was waited for.
+    if slot.handle.load(Ordering::Acquire) != handle {
+        return Err(Failure::Handle);
+    }
+    if slot.ended.load(Ordering::Acquire) {
+        return Err(Failure::ShutDown);
+    }
     if let Some(core) = slot.core.get() {
         return Ok(core);
     }
@@ -154,10 +161,11 @@ fn revive(
 pub(super) fn end(handle: Handle) -> Result<Option<&'static Core>, Failure> {
     let registry = current();
     let slot = registry.slots.get(slot_of(handle)).ok_or(Failure::Handle)?;
+    // Before the handle is looked at: a start that reuses the slot is through then.
+    let _making = registry.making.lock().unwrap_or_else(PoisonError::into_inner);
     if handle == 0 || slot.handle.load(Ordering::Acquire) != handle {
         return Err(Failure::Handle);
     }
-    let _making = registry.making.lock().unwrap_or_else(PoisonError::into_inner);
     if slot.ended.swap(true, Ordering::AcqRel) {
         return Err(Failure::ShutDown);
     }

@@ -2,6 +2,7 @@
 
 use super::api::PANICS_IN_CALLS;
 use super::instance::Core;
+use crate::config::without_user;
 use crate::recorder::clock;
 use serde_json::{Map, Value, json};
 use std::sync::PoisonError;
@@ -82,7 +83,7 @@ pub(super) fn diagnose(core: &Core) -> String {
         .map(|(key, setting)| {
             let value = match setting.value.as_str() {
                 Some(_) if key.secret => setup.settings.secret(key.name).to_string().into(),
-                Some(url) if key.name == "proxy" => mask_user(url).into(),
+                Some(url) if key.name == "proxy" => without_user(url).into(),
                 _ => setting.value.clone(),
             };
             let shown = json!({ "value": value, "source": setting.source.to_string() });
@@ -116,12 +117,4 @@ pub(super) fn diagnose(core: &Core) -> String {
         "counters": counters(core),
     });
     serde_json::to_string_pretty(&report).unwrap_or_default()
-}
-
-/// A proxy's URL without its user and password.
-fn mask_user(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://***@{host}"),
-        _ => url.to_owned(),
-    }
 }

@@ -31,6 +31,8 @@ const DOZE: Duration = Duration::from_secs(600);
 const SETTLED: Duration = Duration::from_secs(60 + GRACE.as_secs() + 5);
 /// How long recording calls in progress are waited for before a doze.
 const PATIENCE: Duration = Duration::from_millis(20);
+/// And before the last drain.
+const CALLS: Duration = Duration::from_secs(2);
 /// How long an unattended round of deliveries may take.
 const ROUND: Duration = Duration::from_secs(120);
 
@@ -110,6 +112,10 @@ fn worker_turn(core: &'static Core, turn: &mut Turn) {
     }
     hold_on(core, turn);
     let requested = core.board.requested();
+    if requested.is_ending {
+        // Whoever asked may not have had the time: what a call under way accepts is drained below.
+        recorder::is_quiet(Instant::now() + CALLS);
+    }
     let asked = !core.board.is_settled(requested.ticket);
     let extent = match (requested.is_ending, asked) {
         (true, _) => Extent::Shutdown,
@@ -209,6 +215,8 @@ fn deliver(core: &Core, turn: &mut Turn, requested: Requested, deadline: Instant
         return;
     }
     let began = monotonic_ns();
+    // Should the round be a fault, the next is not at once.
+    turn.next_delivery = Instant::now() + IDLE;
     let left = courier_round(core, asked, deadline);
     if matches!(left, Left::Nothing | Left::Rejected) {
         core.threads.emptied_ns.store(began, Ordering::Release);

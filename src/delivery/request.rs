@@ -71,7 +71,7 @@ impl Transport for Service {
             Err(error) => return Outcome::Rejected { why: format!("gzip: {error}") },
         };
         match self.client.post(&request, timeout) {
-            Ok(response) => classify(&response, now),
+            Ok(response) => classify(&response, now, &self.account.key),
             Err(why) => Outcome::Retry { after: None, why: mask(&why, &self.account.key) },
         }
     }
@@ -124,9 +124,10 @@ fn header_text(text: &str) -> String {
     text.chars().filter(|c| matches!(c, ' '..='~')).collect()
 }
 
-fn classify(response: &Response, now: UnixNanos) -> Outcome {
+fn classify(response: &Response, now: UnixNanos, key: &Secret) -> Outcome {
     let why = || {
-        let excerpt: String = response.excerpt.chars().take(200).collect();
+        // It may well say what it was asked; and what a cut leaves of a key is one still.
+        let excerpt: String = mask(&response.excerpt, key).chars().take(200).collect();
         format!("status {}{}{excerpt}", response.status, if excerpt.is_empty() { "" } else { ": " })
     };
     match response.status {
@@ -208,6 +209,23 @@ mod tests {
     }
 
     #[test]
+    fn a_receiver_that_repeats_the_key_does_not_bring_it_into_a_message() {
+        let key = Secret::new("k&y0123456789");
+        // Right where the excerpt is cut, too.
+        for before in [0, 190, 195] {
+            let excerpt = format!("{}no ?key=k%26y0123456789 or k&y0123456789", "x".repeat(before));
+            let response = Response { status: 403, retry_after: None, excerpt };
+            let Outcome::Rejected { why } = classify(&response, UnixNanos(0), &key) else {
+                panic!("a refusal")
+            };
+            assert!(
+                !why.contains("0123") && !why.contains("k&y") && !why.contains("k%26"),
+                "{why}"
+            );
+        }
+    }
+
+    #[test]
     fn statuses_mean_what_the_design_says() {
         let outcome = |status, retry_after: Option<&str>| {
             let response = Response {
@@ -215,7 +233,7 @@ mod tests {
                 retry_after: retry_after.map(str::to_owned),
                 excerpt: String::new(),
             };
-            classify(&response, UnixNanos(784_111_770_000_000_000))
+            classify(&response, UnixNanos(784_111_770_000_000_000), &Secret::default())
         };
         for status in [200, 201, 202, 204] {
             assert_eq!(outcome(status, None), Outcome::Delivered);

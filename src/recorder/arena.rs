@@ -225,6 +225,7 @@ impl SegmentFile {
         // SAFETY: as above.
         let _ = unsafe { memory::unshare(self.header) };
         self.lock.release();
+        self.dir.close();
     }
 }
 

@@ -39,7 +39,7 @@ pub use arena::{Adopted, SUFFIX, SegmentFile};
 pub use drain::{Carry, DrainReport, Drainer};
 pub use names::{InternError, NAME_BYTES, NAMES, NameTable};
 pub use process::{
-    Ending, MAX_RECORDERS, Recorder, RecorderCounters, awake, doze, install, retire,
+    Ending, MAX_RECORDERS, Recorder, RecorderCounters, awake, doze, install, is_quiet, retire,
 };
 pub use recovery::{Recovered, RecoveredNames};
 pub use thread::{Entered, set_last_error, with_last_error};

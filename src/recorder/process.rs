@@ -338,6 +338,13 @@ pub fn retire(slot: usize, recorder: &Recorder, deadline: Instant) -> bool {
     process.threads.iter().all(|thread| wait_until_idle(thread, deadline))
 }
 
+/// Whether no thread of this process is inside a recording call: those that are may be so for a
+/// recorder that is retired, if its end did not wait for them. Waits until `deadline`.
+pub fn is_quiet(deadline: Instant) -> bool {
+    thread::heavy_fence();
+    current().threads.iter().all(|thread| wait_until_idle(thread, deadline))
+}
+
 fn wait_until_idle(thread: &ThreadRecord, deadline: Instant) -> bool {
     while thread.is_busy() {
         if Instant::now() >= deadline {

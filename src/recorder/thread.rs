@@ -214,6 +214,8 @@ pub(super) unsafe extern "C" fn on_exit(pointer: *mut libc::c_void) {
         }
     }
     drop(entered);
+    // SAFETY: still this thread's own record.
+    unsafe { (*record.error.get()).len = 0 };
     record.taken.store(false, Ordering::Release);
 }
 

@@ -1,6 +1,6 @@
 use crate::config::Environment;
 use crate::sys::dir::{Dir, Trust};
-use crate::sys::host;
+use crate::sys::{host, random};
 use std::path::{Path, PathBuf};
 
 /// The directory that was chosen, or why none could be.
@@ -30,7 +30,8 @@ pub fn choose(configured: Option<&str>, environment: &Environment) -> Place {
 }
 
 fn writable(dir: Dir, _: &Path) -> std::io::Result<Dir> {
-    let probe = format!(".probe-{}", host::process_id());
+    // Of a random name: in containers that share a volume, processes share their ids.
+    let probe = format!(".probe-{}-{:016x}", host::process_id(), random::seed()[0]);
     dir.write_durably(&probe, b"")?;
     dir.remove(&probe)?;
     Ok(dir)

@@ -90,6 +90,11 @@ impl<T: Item, S: Storage> Spool<T, S> {
         self.dir.is_some()
     }
 
+    /// Lets go of the disk: nothing comes in or goes out any more.
+    pub fn leave(&mut self) {
+        self.dir = None;
+    }
+
     /// Counts.
     pub fn counters(&self) -> Counters {
         Counters {

@@ -50,6 +50,11 @@ impl Dir {
         Ok(dir)
     }
 
+    /// Closes it. Should it be used once more, it is opened again.
+    pub fn close(&self) {
+        self.fd.close();
+    }
+
     fn check_private(&self) -> io::Result<()> {
         let stat = super::descriptor::stat(self.fd()?)?;
         let refuse = |why| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));

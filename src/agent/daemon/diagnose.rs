@@ -2,7 +2,7 @@ use super::args::Args;
 use super::client::ask;
 use super::plan::{example, plan};
 use crate::agent::protocol::Command;
-use crate::config::{Destination, Environment, Settings, Source};
+use crate::config::{Destination, Environment, Settings, Source, without_user};
 use crate::core;
 use crate::spool;
 use std::io::{self, Write};
@@ -31,7 +31,7 @@ pub fn config(args: &Args, out: &mut impl Write) -> io::Result<u8> {
             serde_json::Value::Null => "-".to_owned(),
             value => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
         };
-        let value = if key.name == "proxy" { mask(&value) } else { value };
+        let value = if key.name == "proxy" { without_user(&value) } else { value };
         let source = match setting.source {
             Source::Options => "flag or agent".to_owned(),
             Source::Environment => key.variable(),
@@ -52,13 +52,6 @@ fn destination(settings: &Settings) -> String {
             format!("{checkin} (applications without a key: the data directory)")
         }
         Err(error) => error.0,
-    }
-}
-
-fn mask(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://***@{host}"),
-        _ => url.to_owned(),
     }
 }
 
