@@ -13,6 +13,8 @@ use super::rules::{Candidate, Verdict};
 use super::symbols::Interned;
 use super::tag::StoredValue;
 use crate::model::{Minute, UnixNanos};
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// A request on its way into its minute.
 pub(super) struct Counting {
@@ -36,12 +38,21 @@ impl Engine {
         self.open_statement_bytes =
             self.open_statement_bytes.saturating_sub(request.statement_bytes);
         self.open_sums = self.open_sums.saturating_sub(request.folded.len());
-        // Out of `self`, so that it can be filled from the tables beside it.
-        let mut minutes = std::mem::take(&mut self.minutes);
-        let recent = self.count(&mut request, &mut minutes, now);
-        self.minutes = minutes;
+        let recent = self.with_minutes(|engine, minutes| engine.count(&mut request, minutes, now));
         self.requests.remember(at, recent);
         self.requests.recycle(request);
+    }
+
+    /// The minutes, out of `self`, so that they can be filled from the tables beside them. Whatever
+    /// happens meanwhile, they come back: a fault in one request is none in all others.
+    pub(super) fn with_minutes<R>(
+        &mut self,
+        fill: impl FnOnce(&mut Engine, &mut Vec<LiveMinute>) -> R,
+    ) -> R {
+        let mut minutes = std::mem::take(&mut self.minutes);
+        let filled = catch_unwind(AssertUnwindSafe(|| fill(self, &mut minutes)));
+        self.minutes = minutes;
+        filled.unwrap_or_else(|fault| resume_unwind(fault))
     }
 
     fn count(
@@ -240,25 +251,24 @@ impl Engine {
 
     /// Counts one span that came after its request was complete.
     pub(super) fn count_late(&mut self, minute: Minute, op: OpId, late: &Request, row: &SpanRow) {
-        let mut minutes = std::mem::take(&mut self.minutes);
-        if let Some(live) = self.minute(&mut minutes, minute) {
+        self.with_minutes(|engine, minutes| {
+            let Some(live) = engine.minute(minutes, minute) else { return };
             live.counts.spans += 1;
             live.counts.late_spans += 1;
-            let endpoint = live.endpoint(op, &self.operations, &mut self.stats);
+            let endpoint = live.endpoint(op, &engine.operations, &mut engine.stats);
             let mut calls = CallStats::default();
             calls.record_scoped(row.duration, row.duration);
-            live.layer(endpoint, None, row.layer, &calls, &mut self.stats);
+            live.layer(endpoint, None, row.layer, &calls, &mut engine.stats);
             Groups {
-                operations: &self.operations,
-                keys: &self.keys,
-                stats: &mut self.stats,
+                operations: &engine.operations,
+                keys: &engine.keys,
+                stats: &mut engine.stats,
                 live,
                 endpoint,
                 request: LATE,
             }
             .count(late, row, row.kind);
-        }
-        self.minutes = minutes;
+        });
     }
 
     /// Counts what is known of a request as a whole.
@@ -300,24 +310,31 @@ impl Engine {
 
     /// Notes the statements that the request repeated.
     fn find_repetitions(&mut self, request: &Request, live: &mut LiveMinute, counting: &Counting) {
-        for group in &self.touched {
-            let Some(held) = live.calls.get(*group as usize) else { continue };
-            let Some(statement) = &held.statement else { continue };
-            let (calls, nanos) = (held.in_request.calls, held.in_request.nanos);
-            if calls < self.config.n_plus_one_calls || nanos < self.config.n_plus_one_nanos {
-                continue;
-            }
-            self.stats.n_plus_ones += 1;
-            let caller =
-                self.materialiser(request, counting.scope, "").caller(statement.fingerprint);
-            let found = NPlusOne {
-                statement: String::new(),
-                requests: 1,
-                count: calls,
-                total: nanos,
-                caller,
-            };
-            live.n_plus_ones.entry(*group).or_default().add(found);
+        let (calls, nanos) = (self.config.n_plus_one_calls, self.config.n_plus_one_nanos);
+        let repeated = |group: &u32| {
+            let held = live.calls.get(*group as usize)?;
+            let of = &held.in_request;
+            let fingerprint = held.statement.as_ref()?.fingerprint;
+            (of.calls >= calls && of.nanos >= nanos).then_some((
+                *group,
+                fingerprint,
+                of.calls,
+                of.nanos,
+            ))
+        };
+        let found: Vec<_> = self.touched.iter().filter_map(repeated).collect();
+        if found.is_empty() {
+            return;
+        }
+        // One walk for all of them: there may be as many as spans.
+        let wanted = found.iter().map(|(_, fingerprint, ..)| (*fingerprint, None)).collect();
+        let callers: HashMap<u64, Option<String>> =
+            self.materialiser(request, counting.scope, "").callers(wanted);
+        self.stats.n_plus_ones += found.len() as u64;
+        for (group, fingerprint, count, total) in found {
+            let caller = callers.get(&fingerprint).cloned().flatten();
+            let found = NPlusOne { statement: String::new(), requests: 1, count, total, caller };
+            live.n_plus_ones.entry(group).or_default().add(found);
         }
     }
 

@@ -3,7 +3,7 @@ use super::open::{Fate, Recent, State};
 use super::operation::OpId;
 use super::period::Application;
 use super::request::{PendingError, Request, RequestTag};
-use super::tag::{StoredTag, bytes_of};
+use super::tag::{KnownTag, StoredTag, bytes_of};
 use super::tag_reader::TagReader;
 use super::trace::Scalar;
 use crate::engine::backtrace::BacktraceRules;
@@ -11,7 +11,7 @@ use crate::model::{TraceId, UnixNanos};
 use crate::record::{
     AppEvent, ErrorEvent, Metric, Names, Record, RequestTags, Span, TagValue, Tags,
 };
-use crate::sql::Dialect;
+use crate::sql::{self, Dialect, Scratch};
 
 /// The most tags of one request as a whole.
 const MAX_REQUEST_TAGS: usize = 1000;
@@ -199,14 +199,17 @@ impl Engine {
             backtrace: text(record.backtrace),
             tags: tags
                 .take(MAX_ERROR_TAGS)
-                .map(|tag| {
+                .filter_map(|tag| {
+                    let key = text(tag.key);
                     let value = match tag.value {
-                        TagValue::Str { text: value, .. } => Scalar::Str(text(value)),
+                        TagValue::Str { text: value, truncated } => {
+                            Scalar::Str(self.error_text(&key, text(value), truncated)?)
+                        }
                         TagValue::I64(value) => Scalar::I64(value),
                         TagValue::F64(value) => Scalar::F64(value),
                         TagValue::Bool(value) => Scalar::Bool(value),
                     };
-                    (text(tag.key), value)
+                    Some((key, value))
                 })
                 .collect(),
         };
@@ -219,6 +222,21 @@ impl Engine {
             }
             // Of no request, of a complete one, or one error more than it keeps.
             _ => self.report_alone(record.trace_id, &error, now),
+        }
+    }
+
+    /// What may be kept of an error's tag, by the rules of spans and requests.
+    fn error_text(&self, key: &str, text: String, truncated: bool) -> Option<String> {
+        match KnownTag::of(key) {
+            KnownTag::Secret => None,
+            KnownTag::UserIp | KnownTag::ForwardedFor if !self.config.collect_remote_ip => None,
+            _ if key == "ip" && !self.config.collect_remote_ip => None,
+            KnownTag::Statement => {
+                let mut scratch = Scratch::default();
+                let sql = text.as_bytes();
+                Some(sql::sanitize(&mut scratch, sql, self.dialect, truncated).to_owned())
+            }
+            _ => Some(text),
         }
     }
 
@@ -236,12 +254,12 @@ impl Engine {
         self.stats.gauges_clamped += u64::from(value < 0.0);
         let name = name.get(..super::symbols::cut(name.as_bytes(), 256).len()).unwrap_or_default();
         let minute = self.minute_of(time, now).0;
-        let mut minutes = std::mem::take(&mut self.minutes);
-        if let Some(live) = self.minute(&mut minutes, minute) {
-            live.counts.gauges += 1;
-            live.gauge(name, (value * 1e9).round() as u64, &mut self.stats);
-        }
-        self.minutes = minutes;
+        self.with_minutes(|engine, minutes| {
+            if let Some(live) = engine.minute(minutes, minute) {
+                live.counts.gauges += 1;
+                live.gauge(name, (value * 1e9).round() as u64, &mut engine.stats);
+            }
+        });
     }
 
     fn ingest_event(&mut self, record: &AppEvent<'_>, names: &impl Names, now: UnixNanos) {
@@ -249,17 +267,18 @@ impl Engine {
         let kind = String::from_utf8_lossy(bytes_of(record.kind, names));
         let json = serde_json::from_slice(bytes_of(record.json, names));
         match (&*kind, json) {
-            ("scout.metadata", Ok(serde_json::Value::Object(fields))) => {
+            ("scout.metadata", Ok(serde_json::Value::Object(mut fields))) => {
+                fields.values_mut().for_each(super::report::flatten);
                 let application = Application { time: record.time, fields };
                 self.learn(&application);
                 let minute = self.minute_of(record.time, now).0;
-                let mut minutes = std::mem::take(&mut self.minutes);
-                if let Some(live) = self.minute(&mut minutes, minute) {
-                    live.counts.events += 1;
-                    live.application =
-                        Application::later(live.application.take(), Some(application.clone()));
-                }
-                self.minutes = minutes;
+                self.with_minutes(|engine, minutes| {
+                    if let Some(live) = engine.minute(minutes, minute) {
+                        live.counts.events += 1;
+                        live.application =
+                            Application::later(live.application.take(), Some(application.clone()));
+                    }
+                });
                 self.application = Application::later(self.application.take(), Some(application));
             }
             ("CPU/Utilization" | "Memory/Physical", Ok(serde_json::Value::Number(number))) => {

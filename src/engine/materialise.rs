@@ -45,6 +45,8 @@ struct Shown<'a> {
 
 /// Further tags shown of one span.
 const MAX_TAGS: usize = 20;
+/// Types that have a sum in a trace's metrics.
+const MAX_SUMS: usize = 256;
 /// The longest description of a span, in bytes; of all in a trace; and of one when that is used up.
 const MAX_DESC: usize = 4096;
 const MAX_DESC_ALL: usize = 256 * 1024;
@@ -58,6 +60,7 @@ impl Materialiser<'_> {
         let order = self.tree.preorder(rows);
         let mut repetitions = self.repetitions();
         let child_allocations = self.child_allocations();
+        let views = self.views(&order);
         let mut metrics = Metrics::default();
         let mut spans = Vec::new();
         let mut room = MAX_DESC_ALL;
@@ -68,7 +71,9 @@ impl Materialiser<'_> {
             let desc = self.desc(row).map(|text| shorten(text, &mut room));
             let detail = self.span_detail(row);
             let shown = Shown { operation: &operation, desc: desc.as_deref(), detail: &detail };
-            self.add_metric(&mut metrics, at, row, shown, &child_allocations);
+            let view = views.get(at as usize).copied().unwrap_or(NONE);
+            let scope = self.scope_for(at, view);
+            self.add_metric(&mut metrics, at, row, shown, (scope, &child_allocations));
             if !timeline {
                 continue;
             }
@@ -221,7 +226,7 @@ impl Materialiser<'_> {
         at: u32,
         row: &SpanRow,
         shown: Shown<'_>,
-        child_allocations: &[u64],
+        (scope, child_allocations): (&str, &[u64]),
     ) {
         // A job's queue is shown beside its metrics, not among them.
         if row.kind == SpanKind::Queue {
@@ -232,13 +237,12 @@ impl Materialiser<'_> {
             let of_children = child_allocations.get(at as usize).copied().unwrap_or(0);
             (all, all.saturating_sub(of_children))
         });
-        let scope = if at == self.scope { String::new() } else { self.scope_for(at) };
         let unscoped = scope.is_empty();
-        let index = metrics.place(shown, &scope, self.max_metrics);
+        let index = metrics.place(shown, scope, self.max_metrics);
         metrics.record(index, row.duration, exclusive, allocated, unscoped);
         let (layer, _) = split(shown.operation);
         let index = metrics.place_sum(layer);
-        metrics.record(Some(index), row.duration, exclusive, allocated, true);
+        metrics.record(index, row.duration, exclusive, allocated, true);
     }
 
     /// What the children of each row allocated.
@@ -254,29 +258,51 @@ impl Materialiser<'_> {
         sums
     }
 
-    /// The outermost view around a row, or else the request's scope.
-    fn scope_for(&self, at: u32) -> String {
-        let mut outermost = None;
-        let mut above = self.tree.parent(at);
-        while let Some(row) = self.request.rows.get(above as usize) {
-            let text = self.operations.text(row.op);
-            if split(text).0 == SUBSCOPABLE {
-                outermost = Some(text);
+    /// The outermost view around each row, in whose scope it is shown. `order` has parents first, so
+    /// that nobody has to climb.
+    fn views(&self, order: &[u32]) -> Vec<u32> {
+        let mut views = vec![NONE; self.request.rows.len()];
+        for &at in order {
+            let parent = self.tree.parent(at);
+            let above = views.get(parent as usize).copied().unwrap_or(NONE);
+            let is_view = |row: &SpanRow| split(self.operations.text(row.op)).0 == SUBSCOPABLE;
+            let view = match self.request.rows.get(parent as usize) {
+                Some(row) if above == NONE && is_view(row) => parent,
+                _ => above,
+            };
+            if let Some(of) = views.get_mut(at as usize) {
+                *of = view;
             }
-            above = self.tree.parent(above);
         }
-        outermost.unwrap_or(self.scope_name).to_owned()
+        views
     }
 
-    /// The nearest of the application's frames in any of the backtraces of a statement.
-    pub(crate) fn caller(&self, fingerprint: u64) -> Option<String> {
-        let rows = self.request.rows.iter();
-        rows.filter(|row| {
-            self.request.statement(row).is_some_and(|held| held.fingerprint == fingerprint)
-        })
-        .filter_map(|row| self.span_detail(row).backtrace.into_iter().next())
-        .map(|frame| show(&frame))
-        .min()
+    /// The scope that a row is shown in.
+    fn scope_for(&self, at: u32, view: u32) -> &str {
+        if at == self.scope {
+            return "";
+        }
+        let view = self.request.rows.get(view as usize);
+        view.map_or(self.scope_name, |row| self.operations.text(row.op))
+    }
+
+    /// For each of these statements, the nearest of the application's frames in any of its
+    /// backtraces.
+    pub(crate) fn callers(
+        &self,
+        mut of: HashMap<u64, Option<String>>,
+    ) -> HashMap<u64, Option<String>> {
+        for row in &self.request.rows {
+            let Some(statement) = self.request.statement(row) else { continue };
+            let Some(caller) = of.get_mut(&statement.fingerprint) else { continue };
+            let frame = self.span_detail(row).backtrace.into_iter().next();
+            if let Some(shown) = frame.map(|frame| show(&frame))
+                && caller.as_ref().is_none_or(|held| shown < *held)
+            {
+                *caller = Some(shown);
+            }
+        }
+        of
     }
 }
 
@@ -328,14 +354,18 @@ impl Metrics {
         Some(at)
     }
 
-    /// The metric of a whole type.
-    fn place_sum(&mut self, layer: &str) -> usize {
+    /// The metric of a whole type; `None` when there are too many.
+    fn place_sum(&mut self, layer: &str) -> Option<usize> {
         if let Some(at) = self.by_layer.get(layer) {
-            return *at;
+            return Some(*at);
+        }
+        if self.by_layer.len() >= MAX_SUMS {
+            self.truncated = true;
+            return None;
         }
         let at = self.push(&format!("{layer}/all"), "", None, SpanDetail::default());
         self.by_layer.insert(layer.to_owned(), at);
-        at
+        Some(at)
     }
 
     fn push(&mut self, name: &str, scope: &str, desc: Option<&str>, detail: SpanDetail) -> usize {

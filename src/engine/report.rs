@@ -48,9 +48,9 @@ impl Engine {
     /// Reports an error of which no request is known.
     #[cold]
     pub(super) fn report_alone(&mut self, trace_id: TraceId, error: &PendingError, now: UnixNanos) {
-        let mut minutes = std::mem::take(&mut self.minutes);
-        self.report(trace_id, error, "", "", &Context::default(), &mut minutes, now);
-        self.minutes = minutes;
+        self.with_minutes(|engine, minutes| {
+            engine.report(trace_id, error, "", "", &Context::default(), minutes, now);
+        });
     }
 
     #[expect(clippy::too_many_arguments, reason = "each is another part of the report")]
@@ -138,6 +138,7 @@ impl Engine {
     /// JSON text without secrets and with short values; other text is left out.
     fn cleaned(&self, text: &str) -> Value {
         let Ok(mut value) = serde_json::from_str::<Value>(text) else { return Value::Null };
+        flatten(&mut value);
         self.filter.clean(&mut value);
         stringify(&mut value);
         value
@@ -161,6 +162,24 @@ impl Engine {
             })
             .collect()
     }
+}
+
+/// Levels of JSON that are kept. A parser gives up at 128, and a period's file has some around it.
+const DEEPEST: usize = 32;
+
+/// Leaves out what is nested deeper than anybody reads.
+pub(super) fn flatten(value: &mut Value) {
+    fn within(value: &mut Value, levels: usize) {
+        match value {
+            Value::Array(_) | Value::Object(_) if levels == 0 => *value = Value::from("..."),
+            Value::Array(items) => items.iter_mut().for_each(|item| within(item, levels - 1)),
+            Value::Object(members) => {
+                members.values_mut().for_each(|member| within(member, levels - 1));
+            }
+            _ => {}
+        }
+    }
+    within(value, DEEPEST);
 }
 
 /// Scalars become text of limited length, as the error service has them.

@@ -131,7 +131,11 @@ pub(crate) fn fraction(rate: f64) -> f64 {
 #[derive(Clone, Debug)]
 enum Pattern {
     Prefix(Vec<String>),
-    Regex(Regex),
+    /// From the start on; and to the end.
+    Regex {
+        start: Regex,
+        whole: Regex,
+    },
 }
 
 /// What only regular expressions hold. A dot, a question mark and a plus are in paths too.
@@ -144,16 +148,19 @@ impl Pattern {
             return Ok(Pattern::Prefix(text.split('*').map(str::to_owned).collect()));
         }
         // Linear in the text, whatever the expression; its size is bounded by the crate.
-        Regex::new(&format!("^(?:{text})"))
-            .map(Pattern::Regex)
-            .map_err(|error| format!("{text:?} is no regular expression: {error}"))
+        let regex = |pattern: String| {
+            Regex::new(&pattern)
+                .map_err(|error| format!("{text:?} is no regular expression: {error}"))
+        };
+        let (start, whole) = (regex(format!("^(?:{text})"))?, regex(format!("^(?:{text})$"))?);
+        Ok(Pattern::Regex { start, whole })
     }
 
     /// Whether `text` begins so.
     fn fits(&self, text: &str) -> bool {
         match self {
             Pattern::Prefix(parts) => after_prefix(parts, text).is_some(),
-            Pattern::Regex(regex) => regex.is_match(text),
+            Pattern::Regex { start, .. } => start.is_match(text),
         }
     }
 
@@ -163,9 +170,8 @@ impl Pattern {
             Pattern::Prefix(parts) => after_prefix(parts, text).is_some_and(|rest| {
                 rest.is_empty() || parts.len() > 1 && parts.last().is_some_and(String::is_empty)
             }),
-            Pattern::Regex(regex) => {
-                regex.find(text).is_some_and(|found| found.end() == text.len())
-            }
+            // Not where the first match ends: an alternative that comes first may be shorter.
+            Pattern::Regex { whole, .. } => whole.is_match(text),
         }
     }
 }

@@ -50,49 +50,60 @@ impl KnownTag {
         matches!(self, K::Stack | K::ClassName | K::Rows | K::DbModel | K::DbOperation)
     }
 
-    fn of(key: &str) -> KnownTag {
-        use KnownTag as K;
-        match key {
-            "path" => K::Path,
-            "error" => K::Error,
-            "ignore_transaction" => K::IgnoreTransaction,
-            "transaction.name" => K::TransactionName,
-            "user_ip" => K::UserIp,
-            "scout.queue_time_ns" => K::QueueTimeNanos,
-            "scout.job_queue_time_ns" => K::JobQueueTimeNanos,
-            "queue_time" | "queue_latency" => K::QueueTimeSeconds,
-            "queue" => K::Queue,
-            "mem_delta" => K::MemDelta,
-            "memory_delta" => K::MemoryDelta,
-            "db.statement" | "db.query.text" => K::Statement,
-            "db.system" | "db.system.name" => K::DbSystem,
-            "db.model" => K::DbModel,
-            "db.operation" | "db.operation.name" => K::DbOperation,
-            "db.rows_returned" | "db.record_count" => K::Rows,
-            "db.class_name" => K::ClassName,
-            "stack" | "backtrace" => K::Stack,
-            "allocations" => K::Allocations,
-            "start_allocations" => K::StartAllocations,
-            "stop_allocations" => K::StopAllocations,
-            "url" => K::Url,
-            "uri" => K::Uri,
-            "desc" | "scout.desc" => K::Description,
-            "args" | "command" | "db.params" | "db.query.parameter" => K::Secret,
-            _ if key.eq_ignore_ascii_case("x-queue-start")
-                || key.eq_ignore_ascii_case("x-request-start") =>
-            {
-                K::QueueStart
-            }
-            _ if key.eq_ignore_ascii_case("x-forwarded-for")
-                || key.eq_ignore_ascii_case("client-ip")
-                || key.eq_ignore_ascii_case("remote-addr") =>
-            {
-                K::ForwardedFor
-            }
-            _ => K::Context,
-        }
+    pub(crate) fn of(key: &str) -> KnownTag {
+        let known = KNOWN.iter().find(|(known, _)| *known == key);
+        let header = || HEADERS.iter().find(|(header, _)| header.eq_ignore_ascii_case(key));
+        known.or_else(header).map_or(KnownTag::Context, |(_, known)| *known)
     }
 }
+
+/// The keys that mean something.
+const KNOWN: &[(&str, KnownTag)] = &[
+    ("path", KnownTag::Path),
+    ("error", KnownTag::Error),
+    ("ignore_transaction", KnownTag::IgnoreTransaction),
+    ("transaction.name", KnownTag::TransactionName),
+    ("user_ip", KnownTag::UserIp),
+    ("scout.queue_time_ns", KnownTag::QueueTimeNanos),
+    ("scout.job_queue_time_ns", KnownTag::JobQueueTimeNanos),
+    ("queue_time", KnownTag::QueueTimeSeconds),
+    ("queue_latency", KnownTag::QueueTimeSeconds),
+    ("queue", KnownTag::Queue),
+    ("mem_delta", KnownTag::MemDelta),
+    ("memory_delta", KnownTag::MemoryDelta),
+    ("db.statement", KnownTag::Statement),
+    ("db.query.text", KnownTag::Statement),
+    ("db.system", KnownTag::DbSystem),
+    ("db.system.name", KnownTag::DbSystem),
+    ("db.model", KnownTag::DbModel),
+    ("db.operation", KnownTag::DbOperation),
+    ("db.operation.name", KnownTag::DbOperation),
+    ("db.rows_returned", KnownTag::Rows),
+    ("db.record_count", KnownTag::Rows),
+    ("db.class_name", KnownTag::ClassName),
+    ("stack", KnownTag::Stack),
+    ("backtrace", KnownTag::Stack),
+    ("allocations", KnownTag::Allocations),
+    ("start_allocations", KnownTag::StartAllocations),
+    ("stop_allocations", KnownTag::StopAllocations),
+    ("url", KnownTag::Url),
+    ("uri", KnownTag::Uri),
+    ("desc", KnownTag::Description),
+    ("scout.desc", KnownTag::Description),
+    ("args", KnownTag::Secret),
+    ("command", KnownTag::Secret),
+    ("db.params", KnownTag::Secret),
+    ("db.query.parameter", KnownTag::Secret),
+];
+
+/// Of any case, as headers are.
+const HEADERS: &[(&str, KnownTag)] = &[
+    ("X-Queue-Start", KnownTag::QueueStart),
+    ("X-Request-Start", KnownTag::QueueStart),
+    ("X-Forwarded-For", KnownTag::ForwardedFor),
+    ("Client-Ip", KnownTag::ForwardedFor),
+    ("Remote-Addr", KnownTag::ForwardedFor),
+];
 
 /// A tag's key known to this engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -113,7 +124,16 @@ const MAX_HINTS: usize = 1 << 17;
 
 impl TagKeys {
     pub(crate) fn new(hash: KeyedHash) -> Self {
-        TagKeys { symbols: Symbols::new(hash, MAX_KEYS), known: Vec::new(), by_name: Vec::new() }
+        let symbols = Symbols::new(hash, MAX_KEYS);
+        let mut keys = TagKeys { symbols, known: Vec::new(), by_name: Vec::new() };
+        // However many keys an application makes up, these have their place.
+        for (key, _) in KNOWN.iter().chain(HEADERS) {
+            keys.intern(key.as_bytes());
+            if HEADERS.iter().any(|(header, _)| header == key) {
+                keys.intern(key.to_ascii_lowercase().as_bytes());
+            }
+        }
+        keys
     }
 
     pub(crate) fn text(&self, key: KeyId) -> &str {
