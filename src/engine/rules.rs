@@ -255,6 +255,9 @@ mod tests {
         };
         assert_eq!(job("SyncUsersJob"), Verdict::Ignore);
         assert_eq!(job("SyncUsersJobber"), Verdict::Keep);
+        // The alternative that fits first is not the one that fits to the end.
+        let pattern = Pattern::new("(Mail|MailerJob)").unwrap();
+        assert!(pattern.is("MailerJob") && pattern.is("Mail") && !pattern.is("MailerJobs"));
         assert!(check_pattern("/a(b").unwrap_err().contains("no regular expression"));
         assert!(check_pattern("/a?b+c").is_ok());
         // What blows up others' engines is linear here.

@@ -288,3 +288,78 @@ fn a_users_address_comes_from_the_headers_a_proxy_sets() {
     let own = [("user_ip", "7.7.7.7"), ("x-forwarded-for", "9.9.9.9")];
     assert_eq!(of(&own, true), r#"ip=Str("7.7.7.7")"#);
 }
+
+/// What an error's tags say is kept by the rules of spans' and requests' tags.
+#[test]
+fn errors_tags_leak_neither_literals_nor_arguments_nor_addresses() {
+    let config = EngineConfig { collect_remote_ip: false, ..EngineConfig::default() };
+    let mut feed = Feed::new(config);
+    let tags = [
+        ("db.statement", "SELECT * FROM users WHERE ssn = 'kanari-123'".into()),
+        ("args", "kanari".into()),
+        ("command", "kanari".into()),
+        ("db.params", "kanari".into()),
+        ("user_ip", "192.0.2.77".into()),
+        ("X-Forwarded-For", "192.0.2.77".into()),
+        ("account", "seven".into()),
+    ];
+    feed.error(1, "ArgumentError", "no", &tags);
+    feed.span(&span(1, 1, 0, 0, MS, "Controller/c/a"));
+    let period = feed.close();
+    let kept = serde_json::to_string(&period).unwrap();
+    let sent = String::from_utf8(errors(&period, &metadata()).unwrap()).unwrap();
+    for text in [kept, sent] {
+        assert!(!text.contains("kanari") && !text.contains("192.0.2.77"), "{text}");
+        assert!(text.contains("SELECT * FROM users WHERE ssn = ?") && text.contains("seven"));
+    }
+}
+
+/// A parser gives up at 128 levels, and a period's file has some around what is in it.
+#[test]
+fn json_nested_however_deep_costs_no_minute() {
+    for depth in [1, 30, 100, 123, 124, 125, 126, 127] {
+        let json = format!("{{\"a\":{}1{}}}", "[".repeat(depth - 1), "]".repeat(depth - 1));
+        let mut feed = feed();
+        let tags = ["request_params", "request_session", "environment", "request_components"]
+            .map(|key| (key, json.as_str().into()));
+        feed.error(1, "ArgumentError", "no", &tags);
+        feed.event("scout.metadata", &json);
+        feed.span(&span(1, 1, 0, 0, MS, "Controller/c/a"));
+        let period = feed.close();
+        let text = serde_json::to_string(&vec![vec![vec![&period]]]).unwrap();
+        let read: Vec<Vec<Vec<crate::engine::Period>>> =
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{depth}: {error}"));
+        assert_eq!(read[0][0][0].requests(), 1);
+    }
+}
+
+/// However many keys an application makes up, those that mean something keep their meaning.
+#[test]
+fn keys_without_end_do_not_take_the_known_ones_places() {
+    let mut feed = feed();
+    for n in 0..6000 {
+        feed.request_tag(1, &format!("user_{n}"), 1);
+    }
+    feed.span(&span(1, 1, 0, 0, MS, "Controller/c/a"));
+    feed.rounds();
+    let query = span(2, 2, 1, 0, MS, "SQL/Query").tag("db.statement", "SELECT 1 FROM t");
+    feed.span(&query).span(&span(2, 1, 0, 0, MS, "Controller/c/b")).request_tag(2, "error", true);
+    feed.span(&span(3, 1, 0, 0, MS, "Controller/c/c")).request_tag(3, "ignore_transaction", true);
+    let period = feed.close();
+    assert_eq!(period.requests(), 2, "one is ignored");
+    assert_eq!(metric(&period, "", "Errors", "Controller/c/b").count, 1);
+    assert!(serde_json::to_string(&period).unwrap().contains("SELECT"));
+}
+
+/// A trace has so many metrics and no more, whatever its spans are called.
+#[test]
+fn types_without_end_are_no_metrics_without_end() {
+    let mut feed = feed();
+    feed.span(&span(1, 1, 0, 0, 9000 * MS, "Controller/c/a"));
+    for n in 0..5000 {
+        feed.span(&span(1, 2 + n, 1, n * MS, (n + 1) * MS, &format!("T{n}/x")));
+    }
+    let period = feed.close();
+    let kept = period.slow_requests.iter().map(|slow| slow.item.metrics.len()).max().unwrap();
+    assert!(kept <= 500 + 256, "{kept}");
+}
