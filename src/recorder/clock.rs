@@ -47,9 +47,8 @@ const STEP_NS: u64 = 1_000_000_000;
 pub fn start() {
     if OFFSET.load(Ordering::Relaxed) == 0 {
         TRUSTED.store(clock::ticks_are_invariant(), Ordering::Relaxed);
-        let monotonic = clock::monotonic_ns();
-        ORIGIN_TICKS.store(clock::ticks(), Ordering::Relaxed);
-        ORIGIN_NS.store(monotonic, Ordering::Relaxed);
+        let (ticks, monotonic) = (clock::ticks(), clock::monotonic_ns());
+        begin(ticks, monotonic);
         OFFSET.store(clock::realtime_ns().wrapping_sub(monotonic), Ordering::Release);
     }
 }
@@ -105,6 +104,9 @@ pub fn renew() {
     if wall.abs_diff(monotonic.wrapping_add(offset)) > STEP_NS {
         OFFSET.store(wall.wrapping_sub(monotonic), Ordering::Release);
         STEPS.fetch_add(1, Ordering::Relaxed);
+        // It may have been a suspension, in which the ticks went on, or began anew, while the monotonic
+        // clock stood still: what they made of each other before is no measure any more.
+        begin(ticks, monotonic);
         write(ticks, wall, LINE.slope.load(Ordering::Relaxed));
     } else if TRUSTED.load(Ordering::Relaxed) {
         fit(ticks, monotonic, offset);
@@ -129,6 +131,12 @@ fn begin_renewing() -> bool {
     let before = RENEWING.load(Ordering::Relaxed);
     before != mine
         && RENEWING.compare_exchange(before, mine, Ordering::Acquire, Ordering::Relaxed).is_ok()
+}
+
+/// From here on the slope is measured.
+fn begin(ticks: u64, monotonic: u64) {
+    ORIGIN_TICKS.store(ticks, Ordering::Relaxed);
+    ORIGIN_NS.store(monotonic, Ordering::Relaxed);
 }
 
 fn fit(ticks: u64, monotonic: u64, offset: u64) {
