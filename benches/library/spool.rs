@@ -171,7 +171,7 @@ fn several_processes() {
         let claim = spools[0].claim().unwrap().unwrap();
         assert!(spools[0].pack(&claim, period.minute, format!("id{round}"), render).unwrap());
         samples.push(micros(start) / 1e3);
-        let parcel = spools[0].next_parcel(&claim).unwrap();
+        let parcel = spools[0].next_parcel(&claim, |_| false).unwrap();
         assert_eq!(parcel.spans, period.spans() * PROCESSES as u64);
         spools[0].delivered(&claim, parcel);
     }

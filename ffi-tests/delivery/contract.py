@@ -61,6 +61,37 @@ def errors_go_to_their_own_service():
 
 
 @test
+def an_errors_service_that_is_away_keeps_no_check_in():
+    errors_up, checkins = threading.Event(), []
+
+    def answer(connection, request, number):
+        if request.path == "/apps/error.scout" and not errors_up.is_set():
+            return reply(503)(connection, request, number)
+        if request.path == "/apps/checkin.scout":
+            checkins.append(calls(request.json))
+        return reply(200)(connection, request, number)
+
+    receiver = Receiver(answer)
+    core = Core(url(receiver))
+    for round_ in range(3):
+        core.request()
+        error = abi.sized(abi.Error())
+        error.trace_id[0] = error.span_id = 0
+        error.class_name, error.class_name_len = b"ValueError", 10
+        assert core.library.scout_record_error(core.core, ctypes.byref(error)) == 0
+        assert core.flush(2000) == SPOOLED, core.logs()
+        assert len(checkins) == round_ + 1, "the errors' service is no reason"
+    errors_up.set()
+    deadline = time.monotonic() + 30
+    while core.flush(2000) != 0:
+        assert time.monotonic() < deadline, core.logs()
+        time.sleep(0.1)
+    problems = [len(r.json["problems"]) for r in receiver.requests if r.path == "/apps/error.scout"]
+    assert sum(checkins) == 3 and problems[-3:] == [1, 1, 1], (checkins, problems)
+    core.shutdown()
+
+
+@test
 def what_is_refused_for_now_is_sent_again_with_the_same_id():
     for status in (408, 429, 500, 501, 502, 503, 504, 507, 599):
         receiver = Receiver(then(reply(status), reply(200)))

@@ -6,6 +6,7 @@ use crate::delivery::{Outcome, Retry};
 use crate::model::Minute;
 use crate::spool::{Body, Claim, Item, Parcel, Safety, Spool, Storage};
 use serde::Serialize;
+use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 
@@ -16,10 +17,63 @@ const AHEAD: u64 = 60;
 /// it is not worth a minute's figures.
 pub(super) const SERVER_LOAD: &str = "app_server_load";
 
+/// Where payloads go. Each is tried again by itself: one that is away keeps nothing from the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Service {
+    /// Without it nothing is packed: what waits for it stays mergeable.
+    CheckIns,
+    Errors,
+    ServerLoads,
+}
+
+impl Service {
+    const ALL: [Service; 3] = [Service::CheckIns, Service::Errors, Service::ServerLoads];
+
+    fn of(parcel: &Parcel) -> Service {
+        match parcel.bodies.first().map(|body| body.kind.as_str()) {
+            Some("errors") => Service::Errors,
+            Some(SERVER_LOAD) => Service::ServerLoads,
+            _ => Service::CheckIns,
+        }
+    }
+}
+
+/// When each of the services may be tried again.
+#[derive(Debug, Default)]
+struct Retries {
+    check_ins: Retry,
+    errors: Retry,
+    server_loads: Retry,
+}
+
+impl Retries {
+    fn of(&self, service: Service) -> &Retry {
+        match service {
+            Service::CheckIns => &self.check_ins,
+            Service::Errors => &self.errors,
+            Service::ServerLoads => &self.server_loads,
+        }
+    }
+
+    fn of_mut(&mut self, service: Service) -> &mut Retry {
+        match service {
+            Service::CheckIns => &mut self.check_ins,
+            Service::Errors => &mut self.errors,
+            Service::ServerLoads => &mut self.server_loads,
+        }
+    }
+
+    fn failures(&self) -> u32 {
+        Service::ALL.into_iter().map(|service| self.of(service).failures()).max().unwrap_or(0)
+    }
+}
+
 /// The courier's decisions.
 #[derive(Debug, Default)]
 pub(super) struct Dispatch {
-    retry: Retry,
+    retries: Retries,
+    /// Parcels, by name, whose next payload is for a service that may not be tried yet.
+    waiting: HashMap<String, Service>,
     pub(super) report: Report,
 }
 
@@ -79,9 +133,14 @@ pub(super) trait Around {
 type LockOf<A> = <<A as Around>::Storage as Storage>::Lock;
 
 impl Dispatch {
-    /// How long until the receiver may be tried again.
+    /// How long until what waits may be tried again.
     pub(super) fn backoff(&self, now_ns: u64) -> Duration {
-        self.retry.wait(now_ns)
+        let wait = |service| self.retries.of(service).wait(now_ns);
+        let others = [Service::Errors, Service::ServerLoads].map(wait).into_iter();
+        match wait(Service::CheckIns) {
+            Duration::ZERO => others.filter(|wait| !wait.is_zero()).min().unwrap_or_default(),
+            wait => wait,
+        }
     }
 
     /// Delivers what is due, until nothing is left or the receiver cannot take it. While nothing
@@ -95,12 +154,15 @@ impl Dispatch {
         let mut refused = false;
         // Of this minute and those before it nothing can be made now.
         let mut passed_over = None;
+        let now = around.monotonic_ns();
+        let retries = &self.retries;
+        self.waiting.retain(|_, service| !retries.of(*service).is_due(now));
         while around.spool(|spool| spool.make_room(claim))? {}
         loop {
             let (parcel, minute) = around.spool(|spool| {
                 let minutes = spool.minutes(claim, |minute| due.is_over(minute));
                 let minute = minutes.into_iter().find(|minute| Some(*minute) > passed_over);
-                (spool.next_parcel(claim), minute)
+                (spool.next_parcel(claim, |name| self.waiting.contains_key(name)), minute)
             });
             if parcel.is_none() && minute.is_none() {
                 if refused {
@@ -112,7 +174,7 @@ impl Dispatch {
                     Ok(if waits { Left::Waiting(spool.safety()) } else { Left::Nothing })
                 });
             }
-            if around.is_late() || !self.retry.is_due(around.monotonic_ns()) {
+            if around.is_late() || !self.retries.check_ins.is_due(around.monotonic_ns()) {
                 return Ok(Left::Waiting(around.spool(|spool| spool.safety())));
             }
             match (parcel, minute) {
@@ -120,6 +182,9 @@ impl Dispatch {
                     Sent::Delivered => {}
                     Sent::Refused => refused = true,
                     Sent::Later(safety) => return Ok(Left::Waiting(safety)),
+                    Sent::Aside(name, service) => {
+                        self.waiting.insert(name, service);
+                    }
                 },
                 (None, Some(minute)) => {
                     let render = |item: &A::Item, id: &str| around.render(item, id);
@@ -141,25 +206,27 @@ impl Dispatch {
         mut parcel: Parcel,
     ) -> Sent {
         while !parcel.bodies.is_empty() {
-            if around.is_late() || !self.retry.is_due(around.monotonic_ns()) {
-                return Sent::Later(around.spool(|spool| spool.put_back(claim, parcel)));
+            let service = Service::of(&parcel);
+            if around.is_late() || !self.retries.of(service).is_due(around.monotonic_ns()) {
+                return put_back(around, claim, parcel, service);
             }
             let outcome = around.send(&parcel);
             let now = around.monotonic_ns();
             match outcome {
                 Outcome::Delivered => {
-                    self.retry.succeeded();
-                    self.report.failures_in_a_row = 0;
+                    self.retries.of_mut(service).succeeded();
+                    self.report.failures_in_a_row = self.retries.failures();
                     self.report.payloads_delivered += 1;
                     parcel.bodies.remove(0);
                 }
                 Outcome::Retry { after, why } => {
-                    self.retry.failed(now, after, around.random());
+                    let retry = self.retries.of_mut(service);
+                    retry.failed(now, after, around.random());
+                    around.failed(&why, retry.wait(now));
                     self.report.delivery_attempts_failed += 1;
-                    self.report.failures_in_a_row = self.retry.failures();
-                    around.failed(&why, self.retry.wait(now));
+                    self.report.failures_in_a_row = self.retries.failures();
                     self.report.last_failure = Some(why);
-                    return Sent::Later(around.spool(|spool| spool.put_back(claim, parcel)));
+                    return put_back(around, claim, parcel, service);
                 }
                 Outcome::Rejected { why } if is_dispensable(&parcel) => {
                     self.report.payloads_rejected += 1;
@@ -181,6 +248,22 @@ impl Dispatch {
     }
 }
 
+/// What is left of a parcel waits for its service.
+fn put_back<A: Around>(
+    around: &A,
+    claim: &Claim<LockOf<A>>,
+    parcel: Parcel,
+    service: Service,
+) -> Sent {
+    let name = parcel.file_name();
+    let safety = around.spool(|spool| spool.put_back(claim, parcel));
+    if service == Service::CheckIns || around.is_late() {
+        Sent::Later(safety)
+    } else {
+        Sent::Aside(name, service)
+    }
+}
+
 fn is_dispensable(parcel: &Parcel) -> bool {
     parcel.bodies.first().is_some_and(|body| body.kind == SERVER_LOAD)
 }
@@ -189,4 +272,6 @@ enum Sent {
     Delivered,
     Refused,
     Later(Safety),
+    /// Of this one, what is left waits for another service than check-ins.
+    Aside(String, Service),
 }

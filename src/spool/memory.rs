@@ -92,9 +92,9 @@ impl<T: Item> Held<T> {
         self.parcels.iter().any(|parcel| parcel.sources.iter().any(|source| source == name))
     }
 
-    /// The oldest; it stays, lest a fault while it is sent loses it.
-    pub(super) fn next_parcel(&self) -> Option<Parcel> {
-        self.parcels.front().cloned()
+    /// The oldest that is not to be skipped; it stays, lest a fault while it is sent loses it.
+    pub(super) fn next_parcel(&self, skip: impl Fn(&str) -> bool) -> Option<Parcel> {
+        self.parcels.iter().find(|parcel| !skip(&parcel.file_name())).cloned()
     }
 
     #[cfg(test)]

@@ -183,13 +183,17 @@ impl<T: Item, S: Storage> Spool<T, S> {
         parcel.sources.iter().try_for_each(|source| dir.remove(source))
     }
 
-    /// The oldest parcel that is to be sent.
-    pub fn next_parcel(&mut self, _: &Claim<S::Lock>) -> Option<Parcel> {
-        if let Some(parcel) = self.held.next_parcel() {
+    /// The oldest parcel that is to be sent, but for those whose names are to be skipped.
+    pub fn next_parcel(
+        &mut self,
+        _: &Claim<S::Lock>,
+        skip: impl Fn(&str) -> bool,
+    ) -> Option<Parcel> {
+        if let Some(parcel) = self.held.next_parcel(&skip) {
             return Some(parcel);
         }
         let mut files = self.files();
-        files.retain(File::is_parcel);
+        files.retain(|file| file.is_parcel() && !skip(&file.name));
         files.iter().find_map(|file| self.load(&file.name).unwrap_or_default())
     }
 

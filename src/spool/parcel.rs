@@ -58,7 +58,8 @@ impl Parcel {
         letters(one).into_iter().chain(letters(two)).map(char::from).collect()
     }
 
-    pub(super) fn file_name(&self) -> String {
+    /// The name of its file, and its own where it has none.
+    pub fn file_name(&self) -> String {
         format!("{:010}-{}-{}.parcel", self.minute.0, self.id, self.spans)
     }
 }

@@ -67,10 +67,10 @@ fn processes_share_one_parcel_a_minute() {
     assert!(two.claim().unwrap().is_none(), "one at a time");
     assert_eq!(one.minutes(&claim, |m| m < Minute(8)), [Minute(7)]);
     assert!(one.pack(&claim, Minute(7), "id".into(), render).unwrap());
-    let parcel = one.next_parcel(&claim).unwrap();
+    let parcel = one.next_parcel(&claim, |_| false).unwrap();
     assert_eq!((parcel.spans, parcel.bodies[0].json.as_str()), (7, "7 id"));
     one.delivered(&claim, parcel);
-    assert!(one.next_parcel(&claim).is_none());
+    assert!(one.next_parcel(&claim, |_| false).is_none());
     assert_eq!(one.minutes(&claim, |m| m < Minute(9)), [Minute(8)]);
     drop(claim);
     assert!(two.claim().unwrap().is_some());
@@ -91,11 +91,11 @@ fn a_crash_between_packing_and_removing_counts_nothing_twice() {
     drop(claim);
     let mut next = open(&path, 2, 1 << 20);
     let claim = next.claim().unwrap().unwrap();
-    let parcel = next.next_parcel(&claim).unwrap();
+    let parcel = next.next_parcel(&claim, |_| false).unwrap();
     assert_eq!(parcel.spans, 3);
     assert!(next.minutes(&claim, ALL).is_empty(), "the source is gone");
     assert_eq!(next.put_back(&claim, parcel), Safety::Disk);
-    assert_eq!(next.next_parcel(&claim).unwrap().id, "id", "the id stays");
+    assert_eq!(next.next_parcel(&claim, |_| false).unwrap().id, "id", "the id stays");
     std::fs::remove_dir_all(path).unwrap();
 }
 
@@ -111,7 +111,7 @@ fn damaged_files_are_set_aside_and_the_rest_goes_on() {
     std::fs::write(&victim, bytes).unwrap();
     let claim = spool.claim().unwrap().unwrap();
     assert!(spool.pack(&claim, Minute(7), "id".into(), render).unwrap());
-    assert_eq!(spool.next_parcel(&claim).unwrap().spans, 4);
+    assert_eq!(spool.next_parcel(&claim, |_| false).unwrap().spans, 4);
     assert_eq!(spool.counters().files_damaged, 1);
     assert!(names(&path).iter().any(|name| name.ends_with(".damaged")));
     std::fs::remove_dir_all(path).unwrap();
@@ -130,7 +130,7 @@ fn files_of_another_version_are_left_to_whoever_knows_them() {
     spool.put(count(7, 4));
     let claim = spool.claim().unwrap().unwrap();
     assert!(spool.pack(&claim, Minute(7), "id".into(), render).unwrap());
-    let parcel = spool.next_parcel(&claim).unwrap();
+    let parcel = spool.next_parcel(&claim, |_| false).unwrap();
     assert_eq!(parcel.spans, 4);
     spool.delivered(&claim, parcel);
     assert!(spool.minutes(&claim, ALL).is_empty(), "nothing is left for this version to do");
@@ -170,7 +170,7 @@ fn without_a_disk_memory_serves_within_bounds() {
     let last = *minutes.last().unwrap();
     for minute in minutes {
         assert!(spool.pack(&claim, minute, "id".into(), render).unwrap());
-        let parcel = spool.next_parcel(&claim).unwrap();
+        let parcel = spool.next_parcel(&claim, |_| false).unwrap();
         kept += parcel.spans;
         spool.delivered(&claim, parcel);
     }
@@ -179,9 +179,9 @@ fn without_a_disk_memory_serves_within_bounds() {
     assert!(given_up > 0 && kept > 2 * 60 * 72, "more than two months are kept");
     spool.put(count(last.0, 2));
     assert!(spool.pack(&claim, last, "id".into(), render).unwrap());
-    let parcel = spool.next_parcel(&claim).unwrap();
+    let parcel = spool.next_parcel(&claim, |_| false).unwrap();
     assert_eq!(spool.put_back(&claim, parcel), Safety::Memory);
-    assert!(spool.next_parcel(&claim).is_some());
+    assert!(spool.next_parcel(&claim, |_| false).is_some());
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn what_was_prepared_counts_only_if_it_was_committed() {
     next.resolve("8", 9).unwrap();
     next.resolve("7", 4).unwrap();
     assert!(next.pack(&claim, Minute(7), "id".into(), render).unwrap());
-    assert_eq!(next.next_parcel(&claim).unwrap().spans, 3);
+    assert_eq!(next.next_parcel(&claim, |_| false).unwrap().spans, 3);
     assert!(!names(&path).iter().any(|name| name.ends_with(".pending")));
     std::fs::remove_dir_all(path).unwrap();
 }
@@ -223,7 +223,7 @@ fn what_cannot_be_read_now_is_not_damaged() {
     std::fs::create_dir(path.join(stuck)).unwrap();
     let claim = spool.claim().unwrap().unwrap();
     assert!(spool.pack(&claim, Minute(7), "id".into(), render).unwrap());
-    assert_eq!(spool.next_parcel(&claim).unwrap().spans, 3);
+    assert_eq!(spool.next_parcel(&claim, |_| false).unwrap().spans, 3);
     assert_eq!(spool.counters().files_damaged, 0);
     assert!(names(&path).iter().any(|name| name == stuck), "it waits for better times");
     std::fs::remove_dir_all(path).unwrap();
@@ -289,7 +289,7 @@ fn near_its_limit_minutes_become_coarser_and_every_count_stays() {
     let mut delivered = 0;
     for minute in next.minutes(&claim, ALL) {
         assert!(next.pack(&claim, minute, format!("id{}", minute.0), render).unwrap());
-        let parcel = next.next_parcel(&claim).unwrap();
+        let parcel = next.next_parcel(&claim, |_| false).unwrap();
         delivered += parcel.spans;
         next.delivered(&claim, parcel);
     }
@@ -322,7 +322,7 @@ fn damage(make: impl Fn(&mut Spool<Count, virtual_disk::VirtualDir>), ending: &s
             spool.pack(&claim, minute, format!("id{}", minute.0), render).unwrap();
         }
         let mut delivered = 0;
-        while let Some(parcel) = spool.next_parcel(&claim) {
+        while let Some(parcel) = spool.next_parcel(&claim, |_| false) {
             delivered += parcel.spans;
             spool.delivered(&claim, parcel);
         }

@@ -85,7 +85,7 @@ fn away(endpoints: u64, limit: u64, step: usize) {
     let (mut got, mut payloads) = ((0, 0, 0), 0);
     for minute in heir.minutes(&claim, |_| true) {
         assert!(heir.pack(&claim, minute, format!("{}", minute.0), render).unwrap());
-        let parcel = heir.next_parcel(&claim).unwrap();
+        let parcel = heir.next_parcel(&claim, |_| false).unwrap();
         let (calls, counted) = totals(&parcel.bodies[0].json);
         got = (got.0 + parcel.spans, got.1 + calls, got.2 + counted);
         payloads += 1;
