@@ -10,6 +10,7 @@ With SMALL_BUILD set, the library is the one without TLS.
 import ctypes
 import os
 import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -57,6 +58,20 @@ def errors_go_to_their_own_service():
     (got,) = [r for r in receiver.requests if r.path == "/apps/error.scout"]
     assert got.headers["x-error-count"] == "1" and len(got.json["problems"]) == 1
     assert got.json["problems"][0]["exception_class"] == "ValueError"
+    core.shutdown()
+
+
+@test
+def a_spool_that_is_removed_keeps_nothing():
+    receiver = Receiver(reply(200))
+    core = Core(url(receiver))
+    core.request()
+    assert core.flush() == 0
+    shutil.rmtree(core.folder)
+    for round_ in range(2):
+        core.request()
+        assert core.flush() == 0, core.logs()
+        assert sum(calls(r.json) for r in receiver.requests) == 2 + round_, "from memory"
     core.shutdown()
 
 

@@ -35,7 +35,10 @@ impl<T: Item, S: Storage> Spool<T, S> {
     /// Near the limit, merges some old minutes into a coarser one; gives up the oldest if there is
     /// nothing to merge and the limit is passed. Tells whether there is more to do. After an error
     /// nothing may be packed under this claim.
-    pub fn make_room(&mut self, _: &Claim<S::Lock>) -> io::Result<bool> {
+    pub fn make_room(&mut self, claim: &Claim<S::Lock>) -> io::Result<bool> {
+        if claim.of_memory_alone {
+            return Ok(false);
+        }
         let mut files = self.look();
         let high = self.limit_bytes / 4 * 3;
         if self.counters.bytes_on_disk <= high && files.len() <= MANY_FILES {

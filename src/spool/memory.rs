@@ -92,9 +92,15 @@ impl<T: Item> Held<T> {
         self.parcels.iter().any(|parcel| parcel.sources.iter().any(|source| source == name))
     }
 
-    /// The oldest that is not to be skipped; it stays, lest a fault while it is sent loses it.
-    pub(super) fn next_parcel(&self, skip: impl Fn(&str) -> bool) -> Option<Parcel> {
-        self.parcels.iter().find(|parcel| !skip(&parcel.file_name())).cloned()
+    /// The oldest that is not to be skipped, or the oldest that is made of no file; it stays, lest a
+    /// fault while it is sent loses it.
+    pub(super) fn next_parcel(
+        &self,
+        of_no_file: bool,
+        skip: impl Fn(&str) -> bool,
+    ) -> Option<Parcel> {
+        let fits = |parcel: &&Parcel| !of_no_file || parcel.sources.is_empty();
+        self.parcels.iter().filter(fits).find(|parcel| !skip(&parcel.file_name())).cloned()
     }
 
     #[cfg(test)]

@@ -11,13 +11,19 @@ use std::io;
 
 impl<T: Item, S: Storage> Spool<T, S> {
     /// Takes the right to merge and deliver, from all processes on this spool; `None` while
-    /// another has it.
+    /// another has it. Where the lock cannot be had for no process's sake (the directory was removed,
+    /// the disk takes nothing more), what is in memory is delivered all the same.
     pub fn claim(&mut self) -> io::Result<Option<Claim<S::Lock>>> {
         let lock = match &self.dir {
             None => None,
-            Some(dir) => match dir.try_lock("lock")? {
-                None => return Ok(None),
-                lock => lock,
+            Some(dir) => match dir.try_lock("lock") {
+                Ok(None) => return Ok(None),
+                Ok(lock) => lock,
+                Err(error) if self.held.is_empty() => return Err(error),
+                Err(_) => {
+                    self.counters.write_errors += 1;
+                    return Ok(Some(Claim { _lock: None, of_memory_alone: true }));
+                }
             },
         };
         self.remove_spent();
@@ -26,7 +32,7 @@ impl<T: Item, S: Storage> Spool<T, S> {
         }
         self.finish_merging()?;
         self.finish_packing()?;
-        Ok(Some(Claim { _lock: lock }))
+        Ok(Some(Claim { _lock: lock, of_memory_alone: false }))
     }
 
     /// A process that died while it merged left the merged file, its sources, or both: once the
@@ -79,9 +85,9 @@ impl<T: Item, S: Storage> Spool<T, S> {
 
     /// The periods that `is_over` (told their last minute), on disk or held, by their first
     /// minute, oldest first.
-    pub fn minutes(&self, _: &Claim<S::Lock>, is_over: impl Fn(Minute) -> bool) -> Vec<Minute> {
-        let mut extents: Vec<_> = self
-            .files()
+    pub fn minutes(&self, claim: &Claim<S::Lock>, is_over: impl Fn(Minute) -> bool) -> Vec<Minute> {
+        let files = if claim.of_memory_alone { Vec::new() } else { self.files() };
+        let mut extents: Vec<_> = files
             .into_iter()
             .filter(|file| !file.is_parcel())
             .map(|file| (file.first, file.last))
@@ -113,7 +119,7 @@ impl<T: Item, S: Storage> Spool<T, S> {
     /// under this claim.
     pub fn pack(
         &mut self,
-        _: &Claim<S::Lock>,
+        claim: &Claim<S::Lock>,
         minute: Minute,
         id: String,
         render: impl Fn(&T, &str) -> Vec<Body>,
@@ -121,6 +127,9 @@ impl<T: Item, S: Storage> Spool<T, S> {
         if let Some(period) = self.held.take(minute) {
             self.keep(Parcel::of(&period, id, Vec::new(), &render));
             return Ok(true);
+        }
+        if claim.of_memory_alone {
+            return Ok(false);
         }
         let mut files = self.list()?;
         files.retain(|file| !file.is_parcel() && file.first == minute);
@@ -186,11 +195,14 @@ impl<T: Item, S: Storage> Spool<T, S> {
     /// The oldest parcel that is to be sent, but for those whose names are to be skipped.
     pub fn next_parcel(
         &mut self,
-        _: &Claim<S::Lock>,
+        claim: &Claim<S::Lock>,
         skip: impl Fn(&str) -> bool,
     ) -> Option<Parcel> {
-        if let Some(parcel) = self.held.next_parcel(&skip) {
+        if let Some(parcel) = self.held.next_parcel(claim.of_memory_alone, &skip) {
             return Some(parcel);
+        }
+        if claim.of_memory_alone {
+            return None;
         }
         let mut files = self.files();
         files.retain(|file| file.is_parcel() && !skip(&file.name));
@@ -248,4 +260,6 @@ impl<T: Item, S: Storage> Spool<T, S> {
 #[derive(Debug)]
 pub struct Claim<L = Lock> {
     _lock: Option<L>,
+    /// There is no lock, so files are not touched.
+    pub(super) of_memory_alone: bool,
 }

@@ -263,9 +263,19 @@ fn without_the_claim_it_is_known_where_things_are() {
     two.put(count(7, 3));
     assert_eq!(two.safety(), Safety::Disk);
     std::fs::remove_dir_all(&path).unwrap();
+    assert!(two.claim().is_err(), "a spool that cannot be locked is not an empty one");
     two.put(count(8, 1));
     assert_eq!(two.safety(), Safety::Memory);
-    assert!(two.claim().is_err(), "a spool that cannot be listed is not an empty one");
+    // Without a lock nobody touches files; what is in memory is nobody else's.
+    let claim = two.claim().unwrap().unwrap();
+    assert_eq!(two.minutes(&claim, ALL), [Minute(8)]);
+    assert!(two.pack(&claim, Minute(8), "id".into(), render).unwrap());
+    assert!(!two.make_room(&claim).unwrap());
+    let parcel = two.next_parcel(&claim, |_| false).unwrap();
+    assert_eq!(parcel.spans, 1);
+    two.delivered(&claim, parcel);
+    assert!(two.next_parcel(&claim, |_| false).is_none());
+    assert_eq!(two.safety(), Safety::Disk);
 }
 
 #[test]
