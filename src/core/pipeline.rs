@@ -1,7 +1,8 @@
 use super::instance::Core;
+use super::log::Level;
 use crate::engine::{Engine, Period};
 use crate::model::{Minute, UnixNanos};
-use crate::recorder::{Carry, DrainReport, Drainer, clock};
+use crate::recorder::{Carry, DrainReport, Drainer, SegmentFile, clock};
 use crate::spool::{Item, Safety};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -91,6 +92,9 @@ impl Pipeline {
         let prepared = drainer.checkpoint(recorder, carry, |number| {
             spool().prepare(periods, &core.signature, number, synced)
         });
+        if synced && let Some(Err(error)) = recorder.file().map(SegmentFile::sync) {
+            core.log.add(Level::Warn, || format!("the file for records: {error}"));
+        }
         spool().publish(prepared)
     }
 

@@ -107,6 +107,9 @@ fn recover_file(core: &Core, file: &SegmentFile) {
         return;
     }
     file.commit_recovery(number);
+    if let Err(error) = file.sync() {
+        core.log.add(Level::Warn, || format!("{}: {error}", file.signature()));
+    }
     let published = spool().publish(prepared);
     core.recovered.files.fetch_add(1, Ordering::Relaxed);
     core.recovered.records.fetch_add(found.records, Ordering::Relaxed);
@@ -121,6 +124,7 @@ fn recover_file(core: &Core, file: &SegmentFile) {
             format!("{name}: {} segments are damaged, {panics} records a fault", found.damaged)
         });
         file.set_aside();
+        spool().keep_few_aside();
     } else {
         file.discard();
     }

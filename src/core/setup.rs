@@ -124,16 +124,21 @@ impl Setup {
             hostname: self.hostname(),
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let options = ClientOptions { proxy: self.proxy(checkin), ca_pem: self.ca_pem.clone() };
-        service(account, &options).map_err(Failure::Options)
+        let to = |url| ClientOptions { proxy: self.proxy(url), ca_pem: self.ca_pem.clone() };
+        service(account, &to(checkin), &to(errors)).map_err(Failure::Options)
     }
 
+    /// The proxy on the way to a base URL. None to this machine: there is no TLS there, and a proxy
+    /// would read the key.
     fn proxy(&self, url: &str) -> Option<String> {
+        if !url.starts_with("https://") {
+            return None;
+        }
         if let Some(proxy) = self.settings.text_if_set("proxy") {
             return Some(proxy.to_owned());
         }
         let either = |upper, lower| self.environment.get(upper).or(self.environment.get(lower));
-        let proxy = either("HTTPS_PROXY", "https_proxy").filter(|_| url.starts_with("https://"))?;
+        let proxy = either("HTTPS_PROXY", "https_proxy")?;
         let host = url.split("://").nth(1)?.split(['/', ':']).next()?;
         let excepted = either("NO_PROXY", "no_proxy").unwrap_or("").split(',').any(|entry| {
             let entry = entry.trim().trim_start_matches('.');

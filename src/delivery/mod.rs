@@ -69,7 +69,7 @@ pub(crate) trait HttpClient: Send {
 }
 
 /// Limits and places for an HTTP client.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientOptions {
     /// `http://user:password@host:port`.
     pub proxy: Option<String>,
@@ -77,14 +77,25 @@ pub struct ClientOptions {
     pub ca_pem: Option<Vec<u8>>,
 }
 
-/// The transport to the service, with the HTTP client of this build.
+/// The transport to the services, with the HTTP client of this build: one for check-ins, and one for
+/// errors where the way to them is another.
 ///
 /// # Errors
 /// A proxy or a CA file that cannot be used, as text for a person.
-pub fn service(account: Account, options: &ClientOptions) -> Result<Box<dyn Transport>, String> {
+pub fn service(
+    account: Account,
+    checkins: &ClientOptions,
+    errors: &ClientOptions,
+) -> Result<Box<dyn Transport>, String> {
+    let client = client(checkins)?;
+    let errors = if errors == checkins { None } else { Some(self::client(errors)?) };
+    Ok(Box::new(request::Service::new(account, client, errors)))
+}
+
+fn client(options: &ClientOptions) -> Result<Box<dyn HttpClient>, String> {
     #[cfg(feature = "tls")]
     let client = ureq_client::UreqClient::new(options)?;
     #[cfg(not(feature = "tls"))]
     let client = minreq_client::MinreqClient::new(options)?;
-    Ok(Box::new(request::Service::new(account, Box::new(client))))
+    Ok(Box::new(client))
 }

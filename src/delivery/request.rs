@@ -56,11 +56,17 @@ pub struct Response {
 pub(super) struct Service {
     account: Account,
     client: Box<dyn HttpClient>,
+    /// For errors, where the way to their service is another.
+    errors_client: Option<Box<dyn HttpClient>>,
 }
 
 impl Service {
-    pub(super) fn new(account: Account, client: Box<dyn HttpClient>) -> Service {
-        Service { account, client }
+    pub(super) fn new(
+        account: Account,
+        client: Box<dyn HttpClient>,
+        errors_client: Option<Box<dyn HttpClient>>,
+    ) -> Service {
+        Service { account, client, errors_client }
     }
 }
 
@@ -70,7 +76,11 @@ impl Transport for Service {
             Ok(request) => request,
             Err(error) => return Outcome::Rejected { why: format!("gzip: {error}") },
         };
-        match self.client.post(&request, timeout) {
+        let client = match &mut self.errors_client {
+            Some(client) if payload.kind == "errors" => client,
+            _ => &mut self.client,
+        };
+        match client.post(&request, timeout) {
             Ok(response) => classify(&response, now, &self.account.key),
             Err(why) => Outcome::Retry { after: None, why: mask(&why, &self.account.key) },
         }

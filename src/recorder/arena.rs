@@ -169,6 +169,12 @@ impl SegmentFile {
         self.header().committed.store(with_complement(number), Ordering::Release);
     }
 
+    /// Makes what is in it outlive the machine: the last checkpoint before what it made safe elsewhere
+    /// is given its name, or both might count after a loss of power.
+    pub fn sync(&self) -> io::Result<()> {
+        self.lock.sync()
+    }
+
     /// Adds a chunk to the file and maps it.
     fn grow(&self) -> io::Result<Region> {
         let chunks = self.chunks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).len();

@@ -131,6 +131,13 @@ impl<T: Item, S: Storage> Spool<T, S> {
     pub(super) fn move_aside(&self, name: &str, aside: &str) -> bool {
         let Some(dir) = &self.dir else { return false };
         let moved = dir.rename(name, aside).is_ok();
+        self.keep_few_aside();
+        moved
+    }
+
+    /// Removes the oldest of what was set aside, where there is much of it.
+    pub fn keep_few_aside(&self) {
+        let Some(dir) = &self.dir else { return };
         let mut kept: Vec<String> =
             dir.files().into_iter().flatten().map(|(name, _)| name).collect();
         kept.retain(|name| name.ends_with(".rejected") || name.ends_with(".damaged"));
@@ -138,7 +145,6 @@ impl<T: Item, S: Storage> Spool<T, S> {
         for surplus in kept.iter().take(kept.len().saturating_sub(SET_ASIDE)) {
             let _ = dir.remove(surplus);
         }
-        moved
     }
 
     /// What counts, oldest first; not what a parcel in memory was made of.

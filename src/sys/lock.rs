@@ -5,7 +5,7 @@
 //! descriptor of the file: files that are locked here must be opened nowhere else, and a lock that
 //! is kept for long is renewed, since a host may close all descriptors there are.
 
-use super::descriptor::{Descriptor, Identity, stat};
+use super::descriptor::{Descriptor, Identity, check, stat};
 use super::dir::{Dir, c_string};
 use super::fork::PerProcess;
 use std::collections::HashSet;
@@ -81,6 +81,13 @@ impl Lock {
     pub fn size(&self) -> io::Result<u64> {
         let fd = self.fd().ok_or(io::ErrorKind::NotFound)?;
         Ok(u64::try_from(stat(fd)?.st_size).unwrap_or(0))
+    }
+
+    /// Makes what was written to the file, through mappings too, outlive the machine.
+    pub fn sync(&self) -> io::Result<()> {
+        let fd = self.fd().ok_or(io::ErrorKind::NotFound)?.as_raw_fd();
+        // SAFETY: the descriptor is open.
+        check(unsafe { libc::fsync(fd) })
     }
 
     /// Four bytes of the file, as a number in this machine's order.

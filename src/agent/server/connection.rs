@@ -91,8 +91,18 @@ impl Connection {
         if self.write_pending().is_err() {
             return Turn::Close;
         }
+        if self.outbox.len() < MAX_UNREAD && !self.inbox.is_empty() && self.state == State::Open {
+            // What waited until the client had read.
+            let turn = self.take_in(hub, &[], now);
+            if !matches!(turn, Turn::Watch(_)) {
+                return turn;
+            }
+        }
         if self.outbox.len() >= MAX_UNREAD {
             return Turn::Watch(Interest { read: false, write: true });
+        }
+        if self.state == State::Open && !self.waits() {
+            self.deadline = None;
         }
         let read = match (&self.stream).read(scratch) {
             Ok(0) => return Turn::Close,
@@ -130,6 +140,10 @@ impl Connection {
         inbox.extend_from_slice(bytes);
         let mut at = 0;
         let turn = loop {
+            if self.outbox.len() >= MAX_UNREAD {
+                // However many frames came at once: the rest when the client has read.
+                break Turn::Watch(Interest { read: false, write: true });
+            }
             match next_frame(inbox.get(at..).unwrap_or_default()) {
                 Frame::Partial => break self.watch(),
                 Frame::Oversize(len) => {
@@ -159,8 +173,7 @@ impl Connection {
         if turn == Turn::Wait {
             self.deadline = None;
         } else if self.state == State::Open {
-            let waits =
-                !self.inbox.is_empty() || !self.outbox.is_empty() || !self.session.is_registered();
+            let waits = self.waits();
             // A frame's first bytes start the clock; further ones do not set it back.
             let first = at > 0 || self.deadline.is_none();
             match (waits, first) {
@@ -170,6 +183,11 @@ impl Connection {
             }
         }
         turn
+    }
+
+    /// Whether the client is to send or to read something, within a time.
+    fn waits(&self) -> bool {
+        !self.inbox.is_empty() || !self.outbox.is_empty() || !self.session.is_registered()
     }
 
     /// One reply, one write: a reply that comes in two parts is misread by one of the clients.
