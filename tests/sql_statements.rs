@@ -32,6 +32,7 @@ const STATEMENTS: &[&str] = &[
     r#"SELECT a FROM t HAVING "kanari""#,
     r#"SELECT MATCH(a) AGAINST ("kanari") FROM t"#,
     r#"CALL p("kanari")"#,
+    "SELECT * FROM t WHERE price > $1.918273645",
     r#"PREPARE s FROM "SELECT * FROM users WHERE ssn = 'kanari'""#,
     r#"PREPARE s FROM "kanari", "kanari""#,
     r#"EXECUTE IMMEDIATE "SELECT 'kanari'""#,

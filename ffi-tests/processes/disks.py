@@ -5,6 +5,7 @@ Payloads go to a directory elsewhere, so that what memory kept can be seen to ar
 
 import os
 import subprocess
+import time
 
 import payloads
 from host import Core, SAFE, UNDELIVERED, dies_with, done, recovered, started
@@ -144,10 +145,48 @@ def becomes_read_only(data):
     print("shutdown said %d; %d and %d arrived" % (said, before, after))
 
 
+def copies_on_write(data):
+    """A file system that writes nothing in place: a full one would signal whoever writes to a mapped
+    file, or keep him waiting. Nothing is mapped there."""
+    image = os.path.join(os.environ["TEST_DIR"], "image")
+    with open(image, "wb") as file:
+        file.truncate(120 << 20)
+    try:
+        subprocess.run(["mkfs.btrfs", "-q", image], check=True, capture_output=True)
+        options = mounted(data, "-o", "loop", image)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print("SKIPPED: no btrfs can be made and mounted here: %s" % error)
+        return
+
+    def work():
+        core = Core(recorder_memory_mib=8, **options)
+        assert core.stats()["recorder_on_file"] == 0, "segments are mapped where pages are copied"
+        assert core.fill("Controller/copied", 2000) == 2000
+        ballast = os.open(os.path.join(data, "ballast"), os.O_WRONLY | os.O_CREAT)
+        try:
+            while True:
+                os.write(ballast, os.urandom(1 << 16))
+        except OSError:
+            pass
+        longest = 0.0
+        for _ in range(20):
+            began = time.monotonic()
+            assert core.fill("Controller/copied", 100) == 100
+            longest = max(longest, time.monotonic() - began)
+        assert longest < 0.5, "a hundred calls took %.1f s on a full disk" % longest
+        assert core.flush() in (*SAFE, UNDELIVERED)
+        assert core.shutdown() in (*SAFE, UNDELIVERED)
+
+    done(started(work))
+    subprocess.run(["umount", data], check=False)
+    assert arrived("copied") == 4000
+
+
 MOUNTING = {
     "disk-too-small": too_small,
     "disk-fills-up": fills_up,
     "disk-filled-by-others": filled_by_others,
     "disk-read-only": read_only,
+    "disk-copies-on-write": copies_on_write,
 }
 TESTS = {**MOUNTING, "disk-becomes-read-only": becomes_read_only}

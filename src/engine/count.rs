@@ -308,30 +308,39 @@ impl Engine {
         }
     }
 
-    /// Notes the statements that the request repeated.
+    /// Notes the statements that the request repeated, under whatever names its spans have.
     fn find_repetitions(&mut self, request: &Request, live: &mut LiveMinute, counting: &Counting) {
-        let (calls, nanos) = (self.config.n_plus_one_calls, self.config.n_plus_one_nanos);
+        let (least_calls, least_nanos) =
+            (self.config.n_plus_one_calls, self.config.n_plus_one_nanos);
         let repeated = |group: &u32| {
             let held = live.calls.get(*group as usize)?;
-            let of = &held.in_request;
             let fingerprint = held.statement.as_ref()?.fingerprint;
-            (of.calls >= calls && of.nanos >= nanos).then_some((
-                *group,
-                fingerprint,
-                of.calls,
-                of.nanos,
-            ))
+            Some((fingerprint, *group, held.in_request.calls, held.in_request.nanos))
         };
-        let found: Vec<_> = self.touched.iter().filter_map(repeated).collect();
+        let calls = self.touched.iter().filter_map(repeated).map(|(.., calls, _)| calls);
+        if calls.sum::<u64>() < least_calls {
+            return;
+        }
+        let mut found: Vec<_> = self.touched.iter().filter_map(repeated).collect();
+        found.sort_unstable();
+        found.dedup_by(|later, kept| {
+            let same = later.0 == kept.0;
+            if same {
+                kept.2 += later.2;
+                kept.3 = kept.3.saturating_add(later.3);
+            }
+            same
+        });
+        found.retain(|(.., calls, nanos)| *calls >= least_calls && *nanos >= least_nanos);
         if found.is_empty() {
             return;
         }
         // One walk for all of them: there may be as many as spans.
-        let wanted = found.iter().map(|(_, fingerprint, ..)| (*fingerprint, None)).collect();
+        let wanted = found.iter().map(|(fingerprint, ..)| (*fingerprint, None)).collect();
         let callers: HashMap<u64, Option<String>> =
             self.materialiser(request, counting.scope, "").callers(wanted);
         self.stats.n_plus_ones += found.len() as u64;
-        for (group, fingerprint, count, total) in found {
+        for (fingerprint, group, count, total) in found {
             let caller = callers.get(&fingerprint).cloned().flatten();
             let found = NPlusOne { statement: String::new(), requests: 1, count, total, caller };
             live.n_plus_ones.entry(group).or_default().add(found);

@@ -258,6 +258,7 @@ impl Recorder {
 
 /// Makes a recorder live in a slot: from now on, threads record into it under handles of that slot.
 pub fn install(slot: usize, recorder: &'static Recorder) {
+    super::thread::prepare();
     if let Some(slot) = current().slots.get(slot) {
         slot.recorder.set(Some(recorder));
         slot.stamp.store(recorder.stamp, Ordering::SeqCst);

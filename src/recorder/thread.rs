@@ -180,15 +180,26 @@ pub(super) fn mine() -> &'static ThreadRecord {
     record
 }
 
+/// Makes the hook, before there are threads that record: should one be forked off while another is at
+/// it, its child would wait for ever.
+pub(super) fn prepare() {
+    if !cfg!(any(loom, shuttle)) {
+        exit_hook();
+    }
+}
+
+fn exit_hook() -> &'static Option<ExitHook> {
+    // SAFETY: `on_exit` is a plain function of an object that is never unmapped; it is armed with
+    // leaked records only.
+    EXIT.get_or_init(|| unsafe { ExitHook::new(on_exit) })
+}
+
 /// Asks to be told of the thread's end. A checker's threads tell it themselves.
 fn arm(record: &'static ThreadRecord) {
     if cfg!(any(loom, shuttle)) {
         return;
     }
-    // SAFETY: `on_exit` is a plain function of an object that is never unmapped; it is armed with
-    // leaked records only.
-    let hook = EXIT.get_or_init(|| unsafe { ExitHook::new(on_exit) });
-    if let Some(hook) = hook {
+    if let Some(hook) = exit_hook() {
         hook.arm(std::ptr::from_ref(record).cast_mut().cast());
     }
 }

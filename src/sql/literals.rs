@@ -160,7 +160,10 @@ impl Lexer<'_> {
         let next = at(self.bytes, i + 1);
         if next.is_ascii_digit() {
             let mut end = skip_while(self.bytes, i + 1, |b| b.is_ascii_digit());
-            if self.dialect == Dialect::MsSql {
+            // No parameter's number has a fraction.
+            let fraction = at(self.bytes, end) == b'.' && at(self.bytes, end + 1).is_ascii_digit();
+            let has_params = matches!(self.dialect, Dialect::Postgres | Dialect::Sqlite);
+            if self.dialect == Dialect::MsSql || (fraction && !has_params) {
                 end = skip_while(self.bytes, end, |b| b.is_ascii_digit() || b == b'.' || b == b',');
                 self.push_dollar(Kind::Number, i, end);
             } else {

@@ -1,5 +1,6 @@
 //! Memory from the system, page-aligned, kept for ever unless its user says otherwise.
 
+use super::descriptor::check;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
@@ -62,6 +63,35 @@ fn map(
         Some(start) if address != libc::MAP_FAILED => Ok(Region { start, len }),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// File systems that write nothing in place, by their numbers (`statfs(2)`): btrfs, ZFS, bcachefs.
+#[cfg(target_os = "linux")]
+const COPY_ON_WRITE: [u32; 3] = [0x9123_683e, 0x2fc1_2fc1, 0xca45_1a4e];
+
+/// Whether a file may be mapped to be written to. Where pages are written back to another place,
+/// each that is written again takes new room: on a full disk, whoever writes waits for seconds, and
+/// gets a SIGBUS (seen on btrfs; without copy-on-write for the file, it still waits).
+///
+/// # Errors
+/// `Unsupported` where it may not; those of the system.
+#[cfg(target_os = "linux")]
+pub fn check_mappable(file: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: an all-zero statfs is a valid value to be filled in.
+    let mut system = unsafe { std::mem::zeroed::<libc::statfs>() };
+    // SAFETY: the descriptor is open, `system` writable.
+    check(unsafe { libc::fstatfs(file.as_raw_fd(), &raw mut system) })?;
+    if COPY_ON_WRITE.contains(&(system.f_type as u32)) {
+        let why = "its file system copies on write, so that a full disk would stop who records";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+    }
+    Ok(())
+}
+
+/// No other system has such a file system by default.
+#[cfg(not(target_os = "linux"))]
+pub fn check_mappable(_: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(())
 }
 
 /// Makes sure that a file has the bytes from `offset` on: a full disk is an error here, not a
