@@ -268,3 +268,23 @@ fn an_engine_moves_between_threads() {
     sendable::<crate::engine::Engine>();
     sendable::<crate::engine::Period>();
 }
+
+/// One statement under several names is one N+1, of one request.
+#[test]
+fn an_n_plus_one_does_not_ask_what_its_spans_are_called() {
+    let mut feed = feed();
+    feed.span(&span(1, 1, 0, 0, 2000 * MS, "Controller/c/a"));
+    for n in 0..12 {
+        let name =
+            ["SQL/Query", "ActiveRecord/User/find", "ActiveRecord/User/load"][n as usize % 3];
+        let query = span(1, 2 + n, 1, n * 100 * MS, (n * 100 + 60) * MS, name);
+        feed.span(&query.tag("db.statement", &*format!("SELECT * FROM users WHERE id = {n}")));
+    }
+    let period = feed.close();
+    let found: Vec<_> = period
+        .n_plus_ones
+        .values()
+        .map(|found| (found.requests, found.count, found.total))
+        .collect();
+    assert_eq!(found, [(1, 12, 720 * MS)]);
+}
