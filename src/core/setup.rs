@@ -131,14 +131,15 @@ impl Setup {
     /// The proxy on the way to a base URL. None to this machine: there is no TLS there, and a proxy
     /// would read the key.
     fn proxy(&self, url: &str) -> Option<String> {
-        if !url.starts_with("https://") {
-            return None;
-        }
-        if let Some(proxy) = self.settings.text_if_set("proxy") {
+        let is_encrypted = url.starts_with("https://");
+        // The build without TLS says that it has no use for one.
+        if let Some(proxy) = self.settings.text_if_set("proxy")
+            && (is_encrypted || cfg!(not(feature = "tls")))
+        {
             return Some(proxy.to_owned());
         }
         let either = |upper, lower| self.environment.get(upper).or(self.environment.get(lower));
-        let proxy = either("HTTPS_PROXY", "https_proxy")?;
+        let proxy = either("HTTPS_PROXY", "https_proxy").filter(|_| is_encrypted)?;
         let host = url.split("://").nth(1)?.split(['/', ':']).next()?;
         let excepted = either("NO_PROXY", "no_proxy").unwrap_or("").split(',').any(|entry| {
             let entry = entry.trim().trim_start_matches('.');

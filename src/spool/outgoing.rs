@@ -6,7 +6,7 @@ use super::name::{self, ALONE, File, MERGED, MERGING, PARCEL};
 use super::store::{Safety, Spool};
 use super::{Body, Item, Merged, Parcel, Storage, merge};
 use crate::model::Minute;
-use crate::sys::dir::Lock;
+use crate::sys::dir::{self, Lock};
 use std::io;
 
 impl<T: Item, S: Storage> Spool<T, S> {
@@ -19,7 +19,7 @@ impl<T: Item, S: Storage> Spool<T, S> {
             Some(dir) => match dir.try_lock("lock") {
                 Ok(None) => return Ok(None),
                 Ok(lock) => lock,
-                Err(error) if self.held.is_empty() => return Err(error),
+                Err(error) if self.held.is_empty() || !is_lasting(&error) => return Err(error),
                 Err(_) => {
                     self.counters.write_errors += 1;
                     return Ok(Some(Claim { _lock: None, of_memory_alone: true }));
@@ -254,6 +254,16 @@ impl<T: Item, S: Storage> Spool<T, S> {
         self.discard(parcel.sources.into_iter().chain([name]));
         None
     }
+}
+
+/// Whether the lock cannot be had until somebody does something about the directory. What passes by
+/// itself, such as a want of descriptors, is waited for.
+fn is_lasting(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::NotFound | Kind::ReadOnlyFilesystem | Kind::PermissionDenied | Kind::StorageFull
+    ) || dir::knows_no_locks(error)
 }
 
 /// The right to merge and deliver; other processes wait until it is dropped.

@@ -2,7 +2,7 @@
 //! somebody else could have planted.
 
 use super::descriptor::{Descriptor, Identity, check, identity, owned};
-pub use super::lock::Lock;
+pub use super::lock::{Lock, knows_no_locks};
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read, Write};

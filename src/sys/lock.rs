@@ -26,6 +26,11 @@ fn locked() -> MutexGuard<'static, HashSet<Identity>> {
     LOCKED.get(|_, _| Mutex::default()).lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether it is that the file system has no locks.
+pub fn knows_no_locks(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENOLCK)
+}
+
 /// An open, locked file. The lock ends when this is released or dropped.
 #[derive(Debug)]
 pub struct Lock(Descriptor);
