@@ -279,10 +279,7 @@ pub fn doze(slot: usize, recorder: &Recorder, patience: Duration) -> bool {
     if place.stamp.compare_exchange(awake, dozing, Ordering::SeqCst, Ordering::SeqCst).is_err() {
         return false;
     }
-    // As in `retire`: a call that began before sees the new stamp, or is seen here as busy.
-    thread::heavy_fence();
-    let deadline = Instant::now() + patience;
-    let quiet = process.threads.iter().all(|thread| wait_until_idle(thread, deadline));
+    let quiet = is_quiet(Instant::now() + patience);
     if !quiet {
         rouse(process, slot, recorder.stamp);
     }
@@ -328,20 +325,18 @@ pub(super) fn rouse(process: &Process, slot: usize, stamp: u64) -> bool {
 /// Ends a recorder: no record is accepted after this returns, and every record that was accepted
 /// is published. Waits for calls in progress, at most until `deadline`; false when one did not end.
 pub fn retire(slot: usize, recorder: &Recorder, deadline: Instant) -> bool {
-    let process = current();
-    if let Some(slot) = process.slots.get(slot) {
+    if let Some(slot) = current().slots.get(slot) {
         let ended = |held: u64| (held & !DOZING == recorder.stamp).then_some(0);
         let _ = slot.stamp.fetch_update(Ordering::SeqCst, Ordering::SeqCst, ended);
     }
-    // Pairs with the light fence in `writer::record`: a call that began before sees the new stamp
-    // and refuses, or is seen here as busy.
-    thread::heavy_fence();
-    process.threads.iter().all(|thread| wait_until_idle(thread, deadline))
+    is_quiet(deadline)
 }
 
-/// Whether no thread of this process is inside a recording call: those that are may be so for a
-/// recorder that is retired, if its end did not wait for them. Waits until `deadline`.
+/// Whether no thread of this process is inside a recording call that began before this one. Waits for
+/// them until `deadline`.
 pub fn is_quiet(deadline: Instant) -> bool {
+    // Pairs with the light fence in `writer::record`: a call that began before a stamp was changed
+    // sees the new one and refuses, or is seen here as busy.
     thread::heavy_fence();
     current().threads.iter().all(|thread| wait_until_idle(thread, deadline))
 }
