@@ -80,10 +80,7 @@ impl SegmentFile {
     pub fn create(dir: Dir, name: String) -> io::Result<SegmentFile> {
         let lock = lock_new(&dir, &name)?;
         let header = open(&lock)
-            .and_then(|fd| {
-                memory::check_mappable(fd)?;
-                memory::allocate(fd, 0, PAGE as u64)
-            })
+            .and_then(|fd| memory::allocate(fd, 0, PAGE as u64))
             .and_then(|()| map_header(&lock))
             .inspect_err(|_| {
                 let _ = dir.remove(&name);

@@ -17,7 +17,6 @@ impl Mapped {
     /// here, and not a signal later.
     pub fn of_length(lock: Lock, len: usize) -> io::Result<Mapped> {
         let fd = lock.fd().ok_or(io::ErrorKind::NotFound)?;
-        memory::check_mappable(fd)?;
         memory::allocate(fd, 0, len as u64)?;
         let region = memory::reserve(len).ok_or(io::ErrorKind::OutOfMemory)?;
         // SAFETY: just reserved, so nobody uses it.

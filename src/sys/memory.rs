@@ -1,6 +1,5 @@
 //! Memory from the system, page-aligned, kept for ever unless its user says otherwise.
 
-use super::descriptor::check;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
@@ -69,18 +68,18 @@ fn map(
 #[cfg(target_os = "linux")]
 const COPY_ON_WRITE: [u32; 3] = [0x9123_683e, 0x2fc1_2fc1, 0xca45_1a4e];
 
-/// Whether a file may be mapped to be written to. Where pages are written back to another place,
+/// Whether what is written to a file's bytes stays where they are. Where pages are written back to another place,
 /// each that is written again takes new room: on a full disk, whoever writes waits for seconds, and
 /// gets a SIGBUS (seen on btrfs; without copy-on-write for the file, it still waits).
 ///
 /// # Errors
 /// `Unsupported` where it may not; those of the system.
 #[cfg(target_os = "linux")]
-pub fn check_mappable(file: BorrowedFd<'_>) -> io::Result<()> {
+fn check_in_place(file: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: an all-zero statfs is a valid value to be filled in.
     let mut system = unsafe { std::mem::zeroed::<libc::statfs>() };
     // SAFETY: the descriptor is open, `system` writable.
-    check(unsafe { libc::fstatfs(file.as_raw_fd(), &raw mut system) })?;
+    super::descriptor::check(unsafe { libc::fstatfs(file.as_raw_fd(), &raw mut system) })?;
     if COPY_ON_WRITE.contains(&(system.f_type as u32)) {
         let why = "its file system copies on write, so that a full disk would stop who records";
         return Err(io::Error::new(io::ErrorKind::Unsupported, why));
@@ -90,13 +89,14 @@ pub fn check_mappable(file: BorrowedFd<'_>) -> io::Result<()> {
 
 /// No other system has such a file system by default.
 #[cfg(not(target_os = "linux"))]
-pub fn check_mappable(_: BorrowedFd<'_>) -> io::Result<()> {
+fn check_in_place(_: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
 /// Makes sure that a file has the bytes from `offset` on: a full disk is an error here, not a
-/// signal later.
+/// signal later. `Unsupported` where nobody can make sure of that.
 pub fn allocate(file: BorrowedFd<'_>, offset: u64, len: u64) -> io::Result<()> {
+    check_in_place(file)?;
     let convert = |n| libc::off_t::try_from(n).map_err(|_| io::ErrorKind::InvalidInput);
     let (offset, len) = (convert(offset)?, convert(len)?);
     let mut error = libc::EINTR;
