@@ -37,7 +37,7 @@ impl<T: Item, S: Storage> Spool<T, S> {
     /// nothing to merge and the limit is passed. Tells whether there is more to do. After an error
     /// nothing may be packed under this claim.
     pub fn make_room(&mut self, claim: &Claim<S::Lock>) -> io::Result<bool> {
-        if claim.of_memory_alone {
+        if claim.of_memory_alone() {
             return Ok(false);
         }
         let mut files = self.look();

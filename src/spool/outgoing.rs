@@ -22,7 +22,7 @@ impl<T: Item, S: Storage> Spool<T, S> {
                 Err(error) if self.held.is_empty() || !is_lasting(&error) => return Err(error),
                 Err(_) => {
                     self.counters.write_errors += 1;
-                    return Ok(Some(Claim { _lock: None, of_memory_alone: true }));
+                    return Ok(Some(Claim { lock: None }));
                 }
             },
         };
@@ -32,7 +32,7 @@ impl<T: Item, S: Storage> Spool<T, S> {
         }
         self.finish_merging()?;
         self.finish_packing()?;
-        Ok(Some(Claim { _lock: lock, of_memory_alone: false }))
+        Ok(Some(Claim { lock }))
     }
 
     /// A process that died while it merged left the merged file, its sources, or both: once the
@@ -86,7 +86,7 @@ impl<T: Item, S: Storage> Spool<T, S> {
     /// The periods that `is_over` (told their last minute), on disk or held, by their first
     /// minute, oldest first.
     pub fn minutes(&self, claim: &Claim<S::Lock>, is_over: impl Fn(Minute) -> bool) -> Vec<Minute> {
-        let files = if claim.of_memory_alone { Vec::new() } else { self.files() };
+        let files = if claim.of_memory_alone() { Vec::new() } else { self.files() };
         let mut extents: Vec<_> = files
             .into_iter()
             .filter(|file| !file.is_parcel())
@@ -128,7 +128,7 @@ impl<T: Item, S: Storage> Spool<T, S> {
             self.keep(Parcel::of(&period, id, Vec::new(), &render));
             return Ok(true);
         }
-        if claim.of_memory_alone {
+        if claim.of_memory_alone() {
             return Ok(false);
         }
         let mut files = self.list()?;
@@ -198,10 +198,10 @@ impl<T: Item, S: Storage> Spool<T, S> {
         claim: &Claim<S::Lock>,
         skip: impl Fn(&str) -> bool,
     ) -> Option<Parcel> {
-        if let Some(parcel) = self.held.next_parcel(claim.of_memory_alone, &skip) {
+        if let Some(parcel) = self.held.next_parcel(claim.of_memory_alone(), &skip) {
             return Some(parcel);
         }
-        if claim.of_memory_alone {
+        if claim.of_memory_alone() {
             return None;
         }
         let mut files = self.files();
@@ -269,7 +269,12 @@ fn is_lasting(error: &io::Error) -> bool {
 /// The right to merge and deliver; other processes wait until it is dropped.
 #[derive(Debug)]
 pub struct Claim<L = Lock> {
-    _lock: Option<L>,
-    /// There is no lock, so files are not touched.
-    pub(super) of_memory_alone: bool,
+    lock: Option<L>,
+}
+
+impl<L> Claim<L> {
+    /// Without a lock no file is touched.
+    pub(super) fn of_memory_alone(&self) -> bool {
+        self.lock.is_none()
+    }
 }
