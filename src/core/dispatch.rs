@@ -18,7 +18,7 @@ const AHEAD: u64 = 60;
 pub(super) const SERVER_LOAD: &str = "app_server_load";
 
 /// Where payloads go. Each is tried again by itself: one that is away keeps nothing from the others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Service {
     /// Without it nothing is packed: what waits for it stays mergeable.
     CheckIns,
@@ -27,8 +27,6 @@ enum Service {
 }
 
 impl Service {
-    const ALL: [Service; 3] = [Service::CheckIns, Service::Errors, Service::ServerLoads];
-
     fn of(parcel: &Parcel) -> Service {
         match parcel.bodies.first().map(|body| body.kind.as_str()) {
             Some("errors") => Service::Errors,
@@ -38,40 +36,11 @@ impl Service {
     }
 }
 
-/// When each of the services may be tried again.
-#[derive(Debug, Default)]
-struct Retries {
-    check_ins: Retry,
-    errors: Retry,
-    server_loads: Retry,
-}
-
-impl Retries {
-    fn of(&self, service: Service) -> &Retry {
-        match service {
-            Service::CheckIns => &self.check_ins,
-            Service::Errors => &self.errors,
-            Service::ServerLoads => &self.server_loads,
-        }
-    }
-
-    fn of_mut(&mut self, service: Service) -> &mut Retry {
-        match service {
-            Service::CheckIns => &mut self.check_ins,
-            Service::Errors => &mut self.errors,
-            Service::ServerLoads => &mut self.server_loads,
-        }
-    }
-
-    fn failures(&self) -> u32 {
-        Service::ALL.into_iter().map(|service| self.of(service).failures()).max().unwrap_or(0)
-    }
-}
-
 /// The courier's decisions.
 #[derive(Debug, Default)]
 pub(super) struct Dispatch {
-    retries: Retries,
+    /// When each of the services that failed may be tried again.
+    retries: HashMap<Service, Retry>,
     /// Parcels, by name, whose next payload is for a service that may not be tried yet.
     waiting: HashMap<String, Service>,
     pub(super) report: Report,
@@ -135,12 +104,25 @@ type LockOf<A> = <<A as Around>::Storage as Storage>::Lock;
 impl Dispatch {
     /// How long until what waits may be tried again.
     pub(super) fn backoff(&self, now_ns: u64) -> Duration {
-        let wait = |service| self.retries.of(service).wait(now_ns);
-        let others = [Service::Errors, Service::ServerLoads].map(wait).into_iter();
-        match wait(Service::CheckIns) {
-            Duration::ZERO => others.filter(|wait| !wait.is_zero()).min().unwrap_or_default(),
-            wait => wait,
+        let wait = |retry: &Retry| retry.wait(now_ns);
+        match self.retries.get(&Service::CheckIns).map(wait) {
+            Some(wait) if !wait.is_zero() => wait,
+            _ => self
+                .retries
+                .values()
+                .map(wait)
+                .filter(|wait| !wait.is_zero())
+                .min()
+                .unwrap_or_default(),
         }
+    }
+
+    fn is_due(&self, service: Service, now_ns: u64) -> bool {
+        self.retries.get(&service).is_none_or(|retry| retry.is_due(now_ns))
+    }
+
+    fn failures(&self) -> u32 {
+        self.retries.values().map(Retry::failures).max().unwrap_or(0)
     }
 
     /// Delivers what is due, until nothing is left or the receiver cannot take it. While nothing
@@ -156,7 +138,9 @@ impl Dispatch {
         let mut passed_over = None;
         let now = around.monotonic_ns();
         let retries = &self.retries;
-        self.waiting.retain(|_, service| !retries.of(*service).is_due(now));
+        let waits =
+            |service: &Service| retries.get(service).is_some_and(|retry| !retry.is_due(now));
+        self.waiting.retain(|_, service| waits(service));
         while around.spool(|spool| spool.make_room(claim))? {}
         loop {
             let (parcel, minute) = around.spool(|spool| {
@@ -174,7 +158,7 @@ impl Dispatch {
                     Ok(if waits { Left::Waiting(spool.safety()) } else { Left::Nothing })
                 });
             }
-            if around.is_late() || !self.retries.check_ins.is_due(around.monotonic_ns()) {
+            if around.is_late() || !self.is_due(Service::CheckIns, around.monotonic_ns()) {
                 return Ok(Left::Waiting(around.spool(|spool| spool.safety())));
             }
             match (parcel, minute) {
@@ -207,24 +191,24 @@ impl Dispatch {
     ) -> Sent {
         while !parcel.bodies.is_empty() {
             let service = Service::of(&parcel);
-            if around.is_late() || !self.retries.of(service).is_due(around.monotonic_ns()) {
+            if around.is_late() || !self.is_due(service, around.monotonic_ns()) {
                 return put_back(around, claim, parcel, service);
             }
             let outcome = around.send(&parcel);
             let now = around.monotonic_ns();
             match outcome {
                 Outcome::Delivered => {
-                    self.retries.of_mut(service).succeeded();
-                    self.report.failures_in_a_row = self.retries.failures();
+                    self.retries.remove(&service);
+                    self.report.failures_in_a_row = self.failures();
                     self.report.payloads_delivered += 1;
                     parcel.bodies.remove(0);
                 }
                 Outcome::Retry { after, why } => {
-                    let retry = self.retries.of_mut(service);
+                    let retry = self.retries.entry(service).or_default();
                     retry.failed(now, after, around.random());
                     around.failed(&why, retry.wait(now));
                     self.report.delivery_attempts_failed += 1;
-                    self.report.failures_in_a_row = self.retries.failures();
+                    self.report.failures_in_a_row = self.failures();
                     self.report.last_failure = Some(why);
                     return put_back(around, claim, parcel, service);
                 }

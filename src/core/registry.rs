@@ -117,16 +117,22 @@ fn launch(slot: &Slot, core: Core) -> &'static Core {
     core
 }
 
-/// The core behind a handle; in a child, made now if this is its first call.
-pub(super) fn find(handle: Handle) -> Result<&'static Core, Failure> {
-    let registry = current();
-    let slot = registry.slots.get(slot_of(handle)).ok_or(Failure::Handle)?;
+/// Whether the handle is the slot's, and not ended.
+fn check(slot: &Slot, handle: Handle) -> Result<(), Failure> {
     if handle == 0 || slot.handle.load(Ordering::Acquire) != handle {
         return Err(Failure::Handle);
     }
     if slot.ended.load(Ordering::Acquire) {
         return Err(Failure::ShutDown);
     }
+    Ok(())
+}
+
+/// The core behind a handle; in a child, made now if this is its first call.
+pub(super) fn find(handle: Handle) -> Result<&'static Core, Failure> {
+    let registry = current();
+    let slot = registry.slots.get(slot_of(handle)).ok_or(Failure::Handle)?;
+    check(slot, handle)?;
     match slot.core.get() {
         Some(core) => Ok(core),
         None => revive(registry, slot, handle),
@@ -142,12 +148,7 @@ fn revive(
 ) -> Result<&'static Core, Failure> {
     let _making = registry.making.lock().unwrap_or_else(PoisonError::into_inner);
     // It may have ended, or its slot become another's, while the lock was waited for.
-    if slot.handle.load(Ordering::Acquire) != handle {
-        return Err(Failure::Handle);
-    }
-    if slot.ended.load(Ordering::Acquire) {
-        return Err(Failure::ShutDown);
-    }
+    check(slot, handle)?;
     if let Some(core) = slot.core.get() {
         return Ok(core);
     }
@@ -163,12 +164,8 @@ pub(super) fn end(handle: Handle) -> Result<Option<&'static Core>, Failure> {
     let slot = registry.slots.get(slot_of(handle)).ok_or(Failure::Handle)?;
     // Before the handle is looked at: a start that reuses the slot is through then.
     let _making = registry.making.lock().unwrap_or_else(PoisonError::into_inner);
-    if handle == 0 || slot.handle.load(Ordering::Acquire) != handle {
-        return Err(Failure::Handle);
-    }
-    if slot.ended.swap(true, Ordering::AcqRel) {
-        return Err(Failure::ShutDown);
-    }
+    check(slot, handle)?;
+    slot.ended.store(true, Ordering::Release);
     Ok(slot.core.get())
 }
 
