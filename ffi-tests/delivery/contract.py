@@ -50,10 +50,7 @@ def errors_go_to_their_own_service():
     receiver = Receiver(reply(202))
     core = Core(url(receiver))
     core.request()
-    error = abi.sized(abi.Error())
-    error.trace_id[0] = error.span_id = 0  # of no request
-    error.class_name, error.class_name_len = b"ValueError", 10
-    assert core.library.scout_record_error(core.core, ctypes.byref(error)) == 0
+    core.error()
     assert core.flush() == 0
     (got,) = [r for r in receiver.requests if r.path == "/apps/error.scout"]
     assert got.headers["x-error-count"] == "1" and len(got.json["problems"]) == 1
@@ -90,10 +87,7 @@ def an_errors_service_that_is_away_keeps_no_check_in():
     core = Core(url(receiver))
     for round_ in range(3):
         core.request()
-        error = abi.sized(abi.Error())
-        error.trace_id[0] = error.span_id = 0
-        error.class_name, error.class_name_len = b"ValueError", 10
-        assert core.library.scout_record_error(core.core, ctypes.byref(error)) == 0
+        core.error()
         assert core.flush(2000) == SPOOLED, core.logs()
         assert len(checkins) == round_ + 1, "the errors' service is no reason"
     errors_up.set()

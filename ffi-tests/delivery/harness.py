@@ -48,6 +48,13 @@ class Core:
         span.operation, span.operation_len = name, len(name)
         assert self.library.scout_span_end(self.core, ctypes.byref(span), None, 0) == 0
 
+    def error(self):
+        """Records an error of no request."""
+        error = abi.sized(abi.Error())
+        error.trace_id[0] = error.span_id = 0
+        error.class_name, error.class_name_len = b"ValueError", 10
+        assert self.library.scout_record_error(self.core, ctypes.byref(error)) == 0
+
     def flush(self, timeout=5000):
         return self.library.scout_flush(self.core, timeout)
 

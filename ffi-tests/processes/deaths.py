@@ -13,6 +13,10 @@ from host import Core, dies_with, recovered, segment_files, started
 RECORDS = 300
 
 
+def _set_aside(data):
+    return [name for _, _, names in os.walk(data) for name in names if name.endswith(".damaged")]
+
+
 def flipped_bits(data):
     """A bit flipped anywhere in what a dead process left: its valid part is delivered, nothing is
     doubled, the rest is kept aside and reported; nobody crashes."""
@@ -47,8 +51,7 @@ def flipped_bits(data):
         told += stats["recovery_files_of_other_versions"]
         assert requests <= RECORDS, "byte %d: %d requests of %d" % (at, requests, RECORDS)
         if stats["recovered_segments_damaged"] or stats["recovery_files_unreadable"]:
-            aside = [name for _, _, names in os.walk(place) for name in names if name.endswith(".damaged")]
-            assert aside, "byte %d: damage is told, and the file is gone" % at
+            assert _set_aside(place), "byte %d: damage is told, and the file is gone" % at
         if at in records and stats["recovered_segments_damaged"]:
             # All that lies before the damage.
             assert requests >= (at - used - 128) // 128 - 1, "byte %d: only %d" % (at, requests)
@@ -67,8 +70,7 @@ def fault_in_a_recovery(data):
     stats = recovered(data_dir=data, test_panic="recover")
     assert stats["panics_contained"] == 1, stats
     assert payloads.requests(data, "Controller/poisoned") == RECORDS - 1
-    aside = [name for _, _, names in os.walk(data) for name in names if name.endswith(".damaged")]
-    assert len(aside) == 1 and not segment_files(data), aside
+    assert len(_set_aside(data)) == 1 and not segment_files(data), _set_aside(data)
     recovered(data_dir=data)
     assert payloads.requests(data, "Controller/poisoned") == RECORDS - 1, "and only once"
 

@@ -58,23 +58,24 @@ def fills_up(data):
     assert arrived("filling") == accepted, "%d of %d" % (arrived("filling"), accepted)
 
 
+def fill_the_disk(ballast):
+    file = os.open(ballast, os.O_WRONLY | os.O_CREAT)
+    try:
+        while True:
+            os.write(file, os.urandom(4096))  # random: not to be compressed
+    except OSError:
+        os.close(file)
+
+
 def filled_by_others(data):
     """Somebody else fills the disk after the start: no write to what is mapped is a SIGBUS; what was
     in the file outlives a kill; and counts once when there is room again."""
     options = mounted(data, "-t", "tmpfs", "-o", "size=3m", "none")
     ballast = os.path.join(data, "ballast")
 
-    def fill_the_disk():
-        with open(ballast, "wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(b"x" * 4096)
-            except OSError:
-                pass
-
     def work():
         core = Core(recorder_memory_mib=1, **options)
-        fill_the_disk()
+        fill_the_disk(ballast)
         core.fill("Controller/full", 2000)
 
     dies_with(work)
@@ -162,12 +163,7 @@ def copies_on_write(data):
         core = Core(recorder_memory_mib=8, **options)
         assert core.stats()["recorder_on_file"] == 0, "segments are mapped where pages are copied"
         assert core.fill("Controller/copied", 2000) == 2000
-        ballast = os.open(os.path.join(data, "ballast"), os.O_WRONLY | os.O_CREAT)
-        try:
-            while True:
-                os.write(ballast, os.urandom(1 << 16))
-        except OSError:
-            pass
+        fill_the_disk(os.path.join(data, "ballast"))
         longest = 0.0
         for _ in range(20):
             began = time.monotonic()

@@ -129,9 +129,9 @@ impl TagKeys {
         // However many keys an application makes up, these have their place.
         for (key, _) in KNOWN.iter().chain(HEADERS) {
             keys.intern(key.as_bytes());
-            if HEADERS.iter().any(|(header, _)| header == key) {
-                keys.intern(key.to_ascii_lowercase().as_bytes());
-            }
+        }
+        for (header, _) in HEADERS {
+            keys.intern(header.to_ascii_lowercase().as_bytes());
         }
         keys
     }

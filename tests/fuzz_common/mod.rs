@@ -120,17 +120,16 @@ pub fn spool(data: &[u8]) {
 /// checkpoint's number (4 bytes); then, for each segment, its head's fields and its records with
 /// their length before them.
 pub fn segments(data: &[u8]) {
-    if segment_file(data).expect("a file in our own folder").is_none() {
-        return;
-    }
     let dir = Dir::create(&PLACE, Trust::Private).expect("our own folder");
+    if segment_file(data).expect("a file in it").is_some() {
+        recover(dir);
+    }
+    let _ = std::fs::remove_dir_all(&*PLACE);
+}
+
+fn recover(dir: Dir) {
     let adopted = SegmentFile::adopt(dir, NAME.clone()).expect("a file that can be read");
-    let Adopted::File(file) = adopted else {
-        std::fs::read_dir(&*PLACE).into_iter().flatten().flatten().for_each(|entry| {
-            let _ = std::fs::remove_file(entry.path());
-        });
-        return;
-    };
+    let Adopted::File(file) = adopted else { return };
     let mut engine = Engine::new(EngineConfig::default(), [1, 2], NOW);
     let found = file.recover(|record, names| engine.ingest(record, names, NOW));
     let again = file.recover(|_, _| ());
@@ -145,9 +144,7 @@ pub fn segments(data: &[u8]) {
 static PLACE: LazyLock<PathBuf> = LazyLock::new(|| {
     let memory = PathBuf::from("/dev/shm");
     let base = if memory.is_dir() { memory } else { std::env::temp_dir() };
-    let place = base.join(format!("scout-fuzz-{}", std::process::id()));
-    Dir::create(&place, Trust::Private).expect("a folder of our own");
-    place
+    base.join(format!("scout-fuzz-{}", std::process::id()))
 });
 static NAME: LazyLock<String> = LazyLock::new(|| format!("dead{SUFFIX}"));
 
