@@ -11,7 +11,9 @@
 
 use scoutcore::engine::{Engine, EngineConfig};
 use scoutcore::model::{NameId, SpanId, TraceId, UnixNanos};
-use scoutcore::record::{Encoder, Names, Span, Tag, TagValue, Text, decode};
+use scoutcore::record::{
+    Encoder, ErrorEvent, Names, RequestTags, Span, Tag, TagValue, Text, decode,
+};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -48,6 +50,19 @@ impl Names for NoNames {
 const T0: u64 = 1_795_000_020_000_000_000;
 const NOW: UnixNanos = UnixNanos(T0 + 30_000_000_000);
 
+fn trace_id(trace: u64) -> TraceId {
+    let mut id = [7; 16];
+    id[..8].copy_from_slice(&trace.to_le_bytes());
+    TraceId(id)
+}
+
+fn texts<'a>(tags: &'a [(&str, &str)]) -> impl Iterator<Item = Tag<'a>> + Clone {
+    tags.iter().map(|(key, value)| Tag {
+        key: Text::Bytes(key.as_bytes()),
+        value: TagValue::Str { text: Text::Bytes(value.as_bytes()), truncated: false },
+    })
+}
+
 struct Flood {
     engine: Engine,
     before: usize,
@@ -64,22 +79,40 @@ impl Flood {
     }
 
     fn span(&mut self, trace: u64, id: u64, parent: u64, op: &str, tags: &[(&str, &str)]) {
-        let mut trace_id = [7; 16];
-        trace_id[..8].copy_from_slice(&trace.to_le_bytes());
         let span = Span {
-            trace_id: TraceId(trace_id),
+            trace_id: trace_id(trace),
             span_id: SpanId(id),
             parent_id: SpanId(parent),
             start: UnixNanos(T0 + id),
             end: UnixNanos(T0 + id + 1000 * (1 + id % 100_000)),
             operation: Text::Bytes(op.as_bytes()),
         };
-        let tags = tags.iter().map(|(key, value)| Tag {
-            key: Text::Bytes(key.as_bytes()),
-            value: TagValue::Str { text: Text::Bytes(value.as_bytes()), truncated: false },
-        });
-        let fit = Encoder::new(&mut self.buffer).span(&span, tags).unwrap();
-        let (record, _) = decode(&self.buffer[..fit.len]).unwrap();
+        let fit = Encoder::new(&mut self.buffer).span(&span, texts(tags)).unwrap();
+        self.ingest(fit.len);
+    }
+
+    fn request_tags(&mut self, trace: u64, tags: &[(&str, &str)]) {
+        let request = RequestTags { trace_id: trace_id(trace), time: NOW };
+        let fit = Encoder::new(&mut self.buffer).request_tags(&request, texts(tags)).unwrap();
+        self.ingest(fit.len);
+    }
+
+    fn error(&mut self, trace: u64, class: &str, backtrace: &str, tags: &[(&str, &str)]) {
+        let text = |text: &'static str| Text::Bytes(text.as_bytes());
+        let error = ErrorEvent {
+            trace_id: trace_id(trace),
+            time: NOW,
+            span_id: SpanId(0),
+            class: Text::Bytes(class.as_bytes()),
+            message: text("no such thing"),
+            backtrace: Text::Bytes(backtrace.as_bytes()),
+        };
+        let fit = Encoder::new(&mut self.buffer).error(&error, texts(tags)).unwrap();
+        self.ingest(fit.len);
+    }
+
+    fn ingest(&mut self, len: usize) {
+        let (record, _) = decode(&self.buffer[..len]).unwrap();
         self.engine.ingest(&record.unwrap(), &NoNames, NOW);
     }
 
@@ -169,5 +202,43 @@ fn floods_are_bounded() {
         }
     }
     let (peak, _) = flood.end("6,000 long statements in traces and tables");
+    assert!(peak < BOUND);
+
+    let mut flood = Flood::new();
+    for n in 1..=2_000_000_u64 {
+        flood.span(n % 9000 + 1, n + 1, 1, "Controller/a", &[]);
+    }
+    let (peak, _) = flood.end("2,000,000 scopes of 9,000 open requests");
+    assert!(peak < BOUND);
+
+    let mut flood = Flood::new();
+    for n in 1..=100_000_u64 {
+        flood.span(n % 9000 + 1, n + 1, 1, "Custom/x", &[("text", &text), ("more", &text)]);
+    }
+    let (peak, _) = flood.end("400 MB of text in spans of 9,000 open requests");
+    assert!(peak < BOUND);
+
+    let mut flood = Flood::new();
+    let many: Vec<(String, &str)> = (0..60).map(|n| (format!("rows{n}"), "")).collect();
+    let many: Vec<(&str, &str)> = many.iter().map(|(key, value)| (&**key, *value)).collect();
+    for n in 1..=400_000_u64 {
+        flood.span(n % 9000 + 1, n + 1, 1, "Custom/x", &many);
+    }
+    let (peak, _) = flood.end("24,000,000 empty tags in spans of 9,000 open requests");
+    assert!(peak < BOUND);
+
+    let mut flood = Flood::new();
+    for n in 1..=200_000_u64 {
+        flood.request_tags(n % 9000 + 1, &[("text", &text), ("more", &text)]);
+    }
+    let (peak, _) = flood.end("800 MB of text about 9,000 open requests");
+    assert!(peak < BOUND);
+
+    let mut flood = Flood::new();
+    let long = "at somewhere in something\n".repeat(2000);
+    for n in 1..=20_000_u64 {
+        flood.error(n % 9000 + 1, "Oops", &long, &[("text", &text)]);
+    }
+    let (peak, _) = flood.end("20,000 errors of 9,000 open requests");
     assert!(peak < BOUND);
 }

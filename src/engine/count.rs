@@ -34,10 +34,7 @@ impl Engine {
     /// Closes a request and counts it.
     pub(super) fn complete(&mut self, at: u32, now: UnixNanos) {
         let Some(mut request) = self.requests.close(at) else { return };
-        self.open_spans = self.open_spans.saturating_sub(request.spans() as usize);
-        self.open_statement_bytes =
-            self.open_statement_bytes.saturating_sub(request.statement_bytes);
-        self.open_sums = self.open_sums.saturating_sub(request.folded.len());
+        self.load -= request.load();
         let recent = self.with_minutes(|engine, minutes| engine.count(&mut request, minutes, now));
         self.requests.remember(at, recent);
         self.requests.recycle(request);

@@ -17,10 +17,14 @@ use crate::sql::{self, Dialect, Scratch};
 const MAX_REQUEST_TAGS: usize = 1000;
 /// The most errors one request keeps.
 const MAX_REQUEST_ERRORS: usize = 10;
-/// The most sums that stand for spans of open requests; each may have a histogram.
+/// What open requests may hold together. Beyond it the oldest is closed: it is counted all the same,
+/// and what comes late of it too.
 const MAX_OPEN_SUMS: usize = 5000;
-/// The most bytes of statements that open requests hold, as if none were shared.
-const MAX_OPEN_STATEMENT_BYTES: usize = 16 << 20;
+const MAX_OPEN_DETAIL_BYTES: usize = 16 << 20;
+/// The detail from which on text that is only shown is dropped.
+const CROWDED_DETAIL_BYTES: usize = MAX_OPEN_DETAIL_BYTES / 2;
+/// The bytes of statements from which on further spans are kept as sums only.
+const FULL_STATEMENT_BYTES: usize = 16 << 20;
 /// The most tags read of an error.
 const MAX_ERROR_TAGS: usize = 100;
 
@@ -80,11 +84,11 @@ impl Engine {
         };
         let rooted = span.parent_id.is_none();
         let Some(State::Open(request)) = self.requests.state(at) else { return };
-        self.open_spans += 1;
+        self.load.spans += 1;
         let held = request.rows.len();
         let full = held >= self.config.max_request_spans
-            || self.open_spans > self.config.max_open_spans
-            || self.open_statement_bytes > MAX_OPEN_STATEMENT_BYTES;
+            || self.load.spans > self.config.max_open_spans
+            || self.load.statement_bytes > FULL_STATEMENT_BYTES;
         // A request's root and its scope are worth a place of their own.
         let folds = full
             && (held >= 2 * self.config.max_request_spans || !(rooted || info.kind.is_scope()));
@@ -94,17 +98,17 @@ impl Engine {
             hosts: &mut self.hosts,
             stats: &mut self.stats,
             dialect: self.dialect,
+            crowded: self.load.detail_bytes > CROWDED_DETAIL_BYTES,
         };
         if folds {
-            self.open_sums += reader.fold(request, span, op, tags, names, &mut self.operations);
-            if self.open_sums > MAX_OPEN_SUMS {
-                self.close_oldest(now);
-            }
-            return;
+            self.load.sums += reader.fold(request, span, op, tags, names, &mut self.operations);
+            return self.keep_load(now);
         }
-        let statement_bytes = request.statement_bytes;
+        let (statement_bytes, detail_bytes) = (request.statement_bytes, request.store.bytes());
         let read = reader.read(request, info.kind, tags, names);
-        self.open_statement_bytes += request.statement_bytes - statement_bytes;
+        self.load.rows += 1;
+        self.load.statement_bytes += request.statement_bytes - statement_bytes;
+        self.load.detail_bytes += request.store.bytes() - detail_bytes;
         request.rows.push(read.row(span, op, info));
         request.scopes += u32::from(info.kind.is_scope());
         if rooted {
@@ -112,6 +116,22 @@ impl Engine {
             if request.roots == 1 {
                 self.rooted.push((at, span.trace_id));
             }
+        }
+        self.keep_load(now);
+    }
+
+    /// Closes requests until those left open hold no more than they may.
+    #[inline]
+    fn keep_load(&mut self, now: UnixNanos) {
+        // Roots and scopes have a place of their own, whatever the limit: as many again.
+        while self.load.rows > 2 * self.config.max_open_spans
+            || self.load.detail_bytes > MAX_OPEN_DETAIL_BYTES
+            || self.load.sums > MAX_OPEN_SUMS
+        {
+            if self.requests.open_len() == 0 {
+                break;
+            }
+            self.close_oldest(now);
         }
     }
 
@@ -142,6 +162,7 @@ impl Engine {
             hosts: &mut self.hosts,
             stats: &mut self.stats,
             dialect: self.dialect,
+            crowded: false,
         }
         .read(&mut late, info.kind, tags, names);
         self.count_late(recent.minute, scope, &late, &read.row(span, op, info));
@@ -162,6 +183,8 @@ impl Engine {
             Err(_) => return self.stats.tags_late += tags.len() as u64,
         };
         let Some(State::Open(request)) = self.requests.state(at) else { return };
+        let text = request.store.bytes();
+        let held = request.tags.len();
         for tag in tags {
             let stored = (request.tags.len() < MAX_REQUEST_TAGS)
                 .then(|| self.keys.resolve(tag.key, names))
@@ -176,6 +199,9 @@ impl Engine {
                 None => self.stats.tags_dropped += 1,
             }
         }
+        self.load.detail_bytes += request.store.bytes() - text;
+        self.load.detail_bytes += (request.tags.len() - held) * size_of::<RequestTag>();
+        self.keep_load(now);
     }
 
     fn ingest_error(
@@ -217,10 +243,14 @@ impl Engine {
         let at =
             if record.trace_id.is_none() { None } else { self.place(record.trace_id, now).ok() };
         match at.and_then(|at| self.requests.state(at)) {
-            Some(State::Open(request)) if request.errors.len() < MAX_REQUEST_ERRORS => {
+            Some(State::Open(request))
+                if request.errors.len() < MAX_REQUEST_ERRORS
+                    && self.load.detail_bytes < CROWDED_DETAIL_BYTES =>
+            {
+                self.load.detail_bytes += error.bytes();
                 request.errors.push(error);
             }
-            // Of no request, of a complete one, or one error more than it keeps.
+            // Of no request, of a complete one, or one error more than there is room for.
             _ => self.report_alone(record.trace_id, &error, now),
         }
     }

@@ -64,7 +64,7 @@ use hash::KeyedHash;
 use live::LiveMinute;
 use open::Requests;
 use operation::{OpId, Operations};
-use request::Request;
+use request::{Load, Request};
 use rules::Rules;
 use score::Scorer;
 use serde::Serialize;
@@ -88,10 +88,8 @@ pub struct Engine {
     /// Requests whose root came in this round, and before it.
     rooted: Vec<(u32, TraceId)>,
     rooted_before: Vec<(u32, TraceId)>,
-    open_spans: usize,
-    open_statement_bytes: usize,
-    /// Sums that stand for spans of open requests.
-    open_sums: usize,
+    /// What all open requests hold.
+    load: Load,
     /// A late span's place while it is counted.
     late: Option<Box<Request>>,
     tree: Tree,
@@ -150,9 +148,7 @@ impl Engine {
             requests: Requests::new(hash, config.max_recent_requests),
             rooted: Vec::new(),
             rooted_before: Vec::new(),
-            open_spans: 0,
-            open_statement_bytes: 0,
-            open_sums: 0,
+            load: Load::default(),
             late: None,
             tree: Tree::new(hash),
             rules: Rules::new(&config, hash),
@@ -273,7 +269,7 @@ impl Engine {
     pub fn stats(&self) -> EngineStats {
         EngineStats {
             open_requests: self.requests.open_len() as u64,
-            open_spans: self.open_spans as u64,
+            open_spans: self.load.spans as u64,
             ..self.stats.clone()
         }
     }

@@ -7,6 +7,8 @@ use crate::engine::Scalar;
 use crate::model::{SpanId, TraceId, UnixNanos};
 use crate::sql::Statement;
 use std::collections::HashMap;
+use std::mem::size_of;
+use std::ops::SubAssign;
 use std::sync::Arc;
 
 /// A span of an open request.
@@ -62,6 +64,43 @@ pub(crate) struct PendingError {
     pub tags: Vec<(String, Scalar)>,
 }
 
+impl PendingError {
+    /// About the bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let tag = |(key, value): &(String, Scalar)| {
+            let text = if let Scalar::Str(text) = value { text.len() } else { 0 };
+            size_of::<(String, Scalar)>() + key.len() + text
+        };
+        let text = self.class.len() + self.message.len() + self.backtrace.len();
+        size_of::<Self>() + text + self.tags.iter().map(tag).sum::<usize>()
+    }
+}
+
+/// What open requests hold: of one, or of all together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Load {
+    /// Spans, those kept as sums included.
+    pub spans: usize,
+    /// Spans kept one by one.
+    pub rows: usize,
+    /// About the bytes of statements, as if none were shared.
+    pub statement_bytes: usize,
+    /// Bytes of tags and errors.
+    pub detail_bytes: usize,
+    /// Sums that stand for spans; each may have a histogram.
+    pub sums: usize,
+}
+
+impl SubAssign for Load {
+    fn sub_assign(&mut self, other: Load) {
+        self.spans = self.spans.saturating_sub(other.spans);
+        self.rows = self.rows.saturating_sub(other.rows);
+        self.statement_bytes = self.statement_bytes.saturating_sub(other.statement_bytes);
+        self.detail_bytes = self.detail_bytes.saturating_sub(other.detail_bytes);
+        self.sums = self.sums.saturating_sub(other.sums);
+    }
+}
+
 /// Spans of one operation and subject that were too many to be kept one by one.
 #[derive(Clone, Debug)]
 pub(crate) struct FoldedSpans {
@@ -95,8 +134,10 @@ pub(crate) struct Request {
     pub roots: u32,
 }
 
-/// Rows that a finished request keeps room for.
-const KEEP_ROWS: usize = 1024;
+/// Rows that a finished request keeps room for; tags, and sums.
+const KEEP_ROWS: usize = 256;
+const KEEP_TAGS: usize = 64;
+const KEEP_SUMS: usize = 16;
 
 impl Request {
     pub(crate) fn new(hash: KeyedHash) -> Self {
@@ -125,9 +166,12 @@ impl Request {
         self.statements.shrink_to(KEEP_ROWS);
         self.store.clear();
         self.tags.clear();
-        self.errors.clear();
+        self.tags.shrink_to(KEEP_TAGS);
+        self.errors = Vec::new();
         self.folded.clear();
+        self.folded.shrink_to(KEEP_SUMS);
         self.folded_at.clear();
+        self.folded_at.shrink_to(KEEP_SUMS);
         self.folded_spans = 0;
         self.scopes = 0;
         self.roots = 0;
@@ -135,6 +179,19 @@ impl Request {
 
     pub(crate) fn spans(&self) -> u64 {
         self.rows.len() as u64 + self.folded_spans
+    }
+
+    /// What it holds.
+    pub(crate) fn load(&self) -> Load {
+        Load {
+            spans: self.spans() as usize,
+            rows: self.rows.len(),
+            statement_bytes: self.statement_bytes,
+            detail_bytes: self.store.bytes()
+                + self.tags.len() * size_of::<RequestTag>()
+                + self.errors.iter().map(PendingError::bytes).sum::<usize>(),
+            sums: self.folded.len(),
+        }
     }
 
     pub(crate) fn statement(&self, row: &SpanRow) -> Option<&Arc<Statement>> {

@@ -50,6 +50,12 @@ impl KnownTag {
         matches!(self, K::Stack | K::ClassName | K::Rows | K::DbModel | K::DbOperation)
     }
 
+    /// Whether it is only shown: no figure depends on it, and it may be long.
+    pub(crate) fn is_only_shown(self) -> bool {
+        use KnownTag as K;
+        matches!(self, K::Context | K::Stack | K::Description | K::Uri | K::Url)
+    }
+
     pub(crate) fn of(key: &str) -> KnownTag {
         let known = KNOWN.iter().find(|(known, _)| *known == key);
         let header = || HEADERS.iter().find(|(header, _)| header.eq_ignore_ascii_case(key));
@@ -324,6 +330,12 @@ impl TagStore {
         self.tags.get(from..from + usize::from(count)).unwrap_or_default()
     }
 
+    /// What its text and tags take.
+    #[inline]
+    pub(crate) fn bytes(&self) -> usize {
+        self.text.len() + self.tags.len() * size_of::<StoredTag>()
+    }
+
     pub(crate) fn text_len(&self) -> usize {
         self.text.len()
     }
@@ -343,8 +355,8 @@ impl TagStore {
 }
 
 /// What a finished request's store keeps for the next one, in bytes and tags.
-const KEEP_TEXT: usize = 16 * 1024;
-const KEEP_TAGS: usize = 1024;
+const KEEP_TEXT: usize = 4 * 1024;
+const KEEP_TAGS: usize = 256;
 
 /// The bytes behind a string reference; empty when the id is unknown.
 #[inline]

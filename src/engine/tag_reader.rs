@@ -16,6 +16,8 @@ pub(super) struct TagReader<'e> {
     pub hosts: &'e mut Symbols,
     pub stats: &'e mut EngineStats,
     pub dialect: Dialect,
+    /// Whether open requests hold so much already that only what figures depend on is read.
+    pub crowded: bool,
 }
 
 /// What a span's tags came to.
@@ -95,6 +97,10 @@ impl TagReader<'_> {
                     continue;
                 }
                 _ => {}
+            }
+            if self.crowded && known.is_only_shown() {
+                self.stats.tags_dropped += 1;
+                continue;
             }
             let stored = request.store.store(known, tag.value, names, self.stats);
             match stored.map(|value| request.store.push(StoredTag { value, key })) {
