@@ -16,8 +16,8 @@ const MAX_STATEMENT_BYTES: usize = 8 << 20;
 pub(crate) enum SubjectKey {
     /// A statement's fingerprint, and the operation if that says more than `SQL/Query`.
     Statement(u64, Option<OpId>),
-    /// An operation, where there is no statement.
-    Operation(OpId),
+    /// An operation, where there is no statement, and a hash of what tags named.
+    Operation(OpId, u64),
     /// All further ones.
     Other,
 }
@@ -29,7 +29,7 @@ impl Hash for SubjectKey {
         state.write_u64(match self {
             SubjectKey::Statement(fingerprint, None) => *fingerprint,
             SubjectKey::Statement(fingerprint, Some(op)) => fingerprint ^ u64::from(op.0) << 16,
-            SubjectKey::Operation(op) => u64::from(op.0),
+            SubjectKey::Operation(op, tagged) => tagged ^ u64::from(op.0),
             SubjectKey::Other => u64::MAX,
         });
     }
@@ -171,9 +171,15 @@ impl LiveMinute {
     }
 
     /// Counts calls of which only sums are known. `true`: the first of this request.
-    pub(crate) fn add_calls(&mut self, group: u32, request: u64, folded: &FoldedSpans) -> bool {
+    pub(crate) fn add_calls(
+        &mut self,
+        group: u32,
+        request: u64,
+        statement: Option<&Arc<Statement>>,
+        folded: &FoldedSpans,
+    ) -> bool {
         let Some(group) = self.calls.get_mut(group as usize) else { return false };
-        group.note_spelling(folded.statement.as_ref());
+        group.note_spelling(statement);
         group.calls.add(&folded.calls);
         group.rows.add(&folded.rows);
         group.histogram.merge(&folded.histogram);

@@ -2,8 +2,8 @@ use serde::{Deserialize, Serialize};
 
 /// Count, sums and extremes of something measured.
 ///
-/// All integers, so that merging is exact in any order: nanoseconds for times, billionths for
-/// gauges, plain numbers for counts (`ObjectAllocations`, `Errors`).
+/// All integers, so that merging is exact in any order: nanoseconds for times, plain numbers for
+/// counts (`ObjectAllocations`, `Errors`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallStats {
     /// How many.

@@ -8,7 +8,7 @@ use super::merge::Entry;
 use super::open::{Fate, Recent};
 use super::operation::{OpId, SpanKind, split};
 use super::period::NPlusOne;
-use super::request::{Request, SpanRow};
+use super::request::{FoldedSubject, Request, SpanRow};
 use super::rules::{Candidate, Verdict};
 use super::symbols::Interned;
 use super::tag::StoredValue;
@@ -220,28 +220,32 @@ impl Engine {
             self.tree.add_children(root, folded.calls.total);
             let job = job.filter(|_| info.kind.is_job_layer());
             live.layer(endpoint, job, info.layer, &folded.calls, &mut self.stats);
-            if let Some(host) = folded.host {
-                if let Some(calls) = live.host_calls(endpoint, host, self.request, &mut self.stats)
-                {
-                    calls.calls.add(&folded.calls);
-                    calls.histogram.merge(&folded.histogram);
+            match &folded.subject {
+                FoldedSubject::None => {}
+                FoldedSubject::Host(host) => {
+                    let stats = &mut self.stats;
+                    if let Some(calls) = live.host_calls(endpoint, *host, self.request, stats) {
+                        calls.calls.add(&folded.calls);
+                        calls.histogram.merge(&folded.histogram);
+                    }
                 }
-                continue;
-            }
-            if folded.statement.is_none() && !info.kind.is_database() {
-                continue;
-            }
-            let mut groups = Groups {
-                operations: &self.operations,
-                keys: &self.keys,
-                stats: &mut self.stats,
-                live,
-                endpoint,
-                request: self.request,
-            };
-            let group = groups.find(folded.op, info.kind, folded.statement.as_ref(), || None);
-            if live.add_calls(group, self.request, folded) {
-                self.touched.push(group);
+                FoldedSubject::Call { statement, tagged } => {
+                    let mut groups = Groups {
+                        operations: &self.operations,
+                        keys: &self.keys,
+                        stats: &mut self.stats,
+                        live,
+                        endpoint,
+                        request: self.request,
+                    };
+                    let statement = statement.as_ref();
+                    let hash = folded.query_hash;
+                    let group =
+                        groups.find(folded.op, info.kind, statement, hash, || tagged.clone());
+                    if live.add_calls(group, self.request, statement, folded) {
+                        self.touched.push(group);
+                    }
+                }
             }
         }
     }

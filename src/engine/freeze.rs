@@ -22,6 +22,7 @@ pub(crate) fn freeze(
     period.slow_jobs = live.slow_jobs;
     period.errors = live.errors;
     period.application = live.application;
+    period.gauges = live.gauges;
     let scope_of = |endpoint: u32| {
         live.endpoints.get(endpoint as usize).map_or(String::new(), |held| held.name.to_string())
     };
@@ -49,12 +50,6 @@ pub(crate) fn freeze(
         if histogram.count() > 0 {
             add_entry(&mut period.histograms, scope(), histogram);
         }
-    }
-    for (name, calls) in &live.gauges {
-        let (bucket, name) = split(name);
-        let key =
-            MetricKey { scope: String::new(), bucket: bucket.to_owned(), name: name.to_owned() };
-        add_entry(&mut period.metrics, key, *calls);
     }
     for job in &live.jobs {
         let queue =

@@ -3,7 +3,7 @@ use super::live::LiveMinute;
 use super::operation::{OTHER, OpId, Operations, SpanKind, split};
 use super::request::{Request, SpanRow, Subject};
 use super::stats::EngineStats;
-use super::tag::{KnownTag, TagKeys};
+use super::tag::{KnownTag, StoredTag, TagKeys};
 use super::trace::Scalar;
 use crate::sql::Statement;
 use std::sync::Arc;
@@ -37,11 +37,11 @@ impl Groups<'_> {
             Subject::None if !kind.is_database() => None,
             _ => {
                 let keys = self.keys;
-                let group = self.find(row.op, kind, request.statement(row), || {
-                    tagged_query(request, keys, row)
-                });
-                let rows = rows_of(request, keys, row);
                 let statement = request.statement(row);
+                let hash = if statement.is_none() { query_hash(request, keys, row) } else { 0 };
+                let group =
+                    self.find(row.op, kind, statement, hash, || tagged_query(request, keys, row));
+                let rows = rows_of(request, keys, row);
                 self.live.call(group, statement, self.request, row.duration, rows).then_some(group)
             }
         }
@@ -54,7 +54,8 @@ impl Groups<'_> {
         op: OpId,
         kind: SpanKind,
         statement: Option<&Arc<Statement>>,
-        tagged: impl FnOnce() -> Option<(Box<str>, Box<str>)>,
+        query_hash: u64,
+        tagged: impl FnOnce() -> Option<TaggedQuery>,
     ) -> u32 {
         let operations = self.operations;
         let key = match statement {
@@ -62,7 +63,7 @@ impl Groups<'_> {
                 let named = (kind == SpanKind::ActiveRecord).then_some(op);
                 SubjectKey::Statement(statement.fingerprint, named)
             }
-            None => SubjectKey::Operation(op),
+            None => SubjectKey::Operation(op, query_hash),
         };
         let describe = || {
             let (model, operation) = match statement {
@@ -88,8 +89,28 @@ fn query_of(operation: &str) -> (Box<str>, Box<str>) {
     }
 }
 
+/// Model and operation.
+pub(super) type TaggedQuery = (Box<str>, Box<str>);
+
+/// A hash of the tags that name a span's model and operation; 0 where there are none.
+#[inline]
+pub(super) fn query_hash(request: &Request, keys: &TagKeys, row: &SpanRow) -> u64 {
+    let named =
+        |tag: &&StoredTag| matches!(keys.known(tag.key), KnownTag::DbModel | KnownTag::DbOperation);
+    let mut hash = 0_u64;
+    for tag in request.tags_of(row).iter().filter(named) {
+        let which = u64::from(keys.known(tag.key) == KnownTag::DbModel);
+        hash = keys.hash().word(hash ^ keys.hash().bytes(request.text(Some(tag.value))) ^ which);
+    }
+    hash
+}
+
 /// Model and operation from the tags of a span that has no statement.
-fn tagged_query(request: &Request, keys: &TagKeys, row: &SpanRow) -> Option<(Box<str>, Box<str>)> {
+pub(super) fn tagged_query(
+    request: &Request,
+    keys: &TagKeys,
+    row: &SpanRow,
+) -> Option<TaggedQuery> {
     let of = |known| {
         let tags = request.tags_of(row);
         let tag = tags.iter().find(|tag| keys.known(tag.key) == known)?;

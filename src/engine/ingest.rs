@@ -281,13 +281,12 @@ impl Engine {
             self.stats.gauges_invalid += 1;
             return;
         }
-        self.stats.gauges_clamped += u64::from(value < 0.0);
         let name = name.get(..super::symbols::cut(name.as_bytes(), 256).len()).unwrap_or_default();
         let minute = self.minute_of(time, now).0;
         self.with_minutes(|engine, minutes| {
             if let Some(live) = engine.minute(minutes, minute) {
                 live.counts.gauges += 1;
-                live.gauge(name, (value * 1e9).round() as u64, &mut engine.stats);
+                live.gauge(name, value, &mut engine.stats);
             }
         });
     }

@@ -2,6 +2,7 @@ use super::call_group::{CallGroup, Query, SubjectKey};
 use super::calls::CallStats;
 use super::config::EngineConfig;
 use super::error::ErrorLog;
+use super::gauge::GaugeStats;
 use super::hash::KeyedHash;
 use super::histogram::LiveHistogram;
 use super::operation::{OTHER, OpId, Operations, SpanKind, TypeId, split};
@@ -33,7 +34,7 @@ pub(crate) struct LiveMinute {
     pub jobs: Vec<Job>,
     by_job: HashMap<(u32, u32), u32, KeyedHash>,
     pub n_plus_ones: HashMap<u32, NPlusOne, KeyedHash>,
-    pub gauges: BTreeMap<String, CallStats>,
+    pub gauges: BTreeMap<String, GaugeStats>,
     pub slow_requests: ScoredSet<SlowTrace>,
     pub slow_jobs: ScoredSet<SlowTrace>,
     pub errors: ErrorLog,
@@ -294,15 +295,14 @@ impl LiveMinute {
         at
     }
 
-    /// Counts a gauge's sample.
-    pub(crate) fn gauge(&mut self, name: &str, value: u64, stats: &mut EngineStats) {
-        if let Some(held) = self.gauges.get_mut(name) {
-            held.record_value(value);
-        } else if self.gauges.len() < self.limits.gauges {
-            self.gauges.entry(name.to_owned()).or_default().record_value(value);
+    /// Counts a gauge's sample, which must be a number.
+    pub(crate) fn gauge(&mut self, name: &str, sample: f64, stats: &mut EngineStats) {
+        let held = if self.gauges.contains_key(name) || self.gauges.len() < self.limits.gauges {
+            self.gauges.entry(name.to_owned()).or_default()
         } else {
-            stats.gauges_overflowed += 1;
-        }
+            return stats.gauges_overflowed += 1;
+        };
+        stats.gauges_clamped += u64::from(held.record(sample));
     }
 }
 

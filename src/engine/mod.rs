@@ -12,6 +12,7 @@ mod error;
 mod facts;
 mod filter;
 mod freeze;
+mod gauge;
 mod groups;
 mod hash;
 mod histogram;
@@ -43,6 +44,7 @@ mod weight;
 pub use calls::CallStats;
 pub use config::{EngineConfig, UriReporting};
 pub use error::{ErrorLog, Problem};
+pub use gauge::GaugeStats;
 pub use histogram::Histogram;
 #[doc(hidden)]
 pub use histogram::LiveHistogram;

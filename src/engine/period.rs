@@ -1,6 +1,7 @@
 //! One minute of one application: what the spool stores and payloads are made of.
 use super::calls::CallStats;
 use super::error::ErrorLog;
+use super::gauge::GaugeStats;
 use super::histogram::Histogram;
 use super::merge::{merge_map, pairs};
 use super::scored_set::ScoredSet;
@@ -20,9 +21,12 @@ pub struct Period {
     pub until: Minute,
     /// What the figures were made from.
     pub counts: PeriodCounts,
-    /// Time by layer, endpoint and gauge.
+    /// Time by layer and endpoint.
     #[serde(with = "pairs")]
     pub metrics: BTreeMap<MetricKey, CallStats>,
+    /// Gauges by name, `Memory/Physical`.
+    #[serde(with = "pairs")]
+    pub gauges: BTreeMap<String, GaugeStats>,
     /// Durations of each endpoint's requests, from root to root.
     #[serde(with = "pairs")]
     pub histograms: BTreeMap<String, Histogram>,
@@ -205,6 +209,7 @@ impl Period {
             until: minute,
             counts: PeriodCounts::default(),
             metrics: BTreeMap::new(),
+            gauges: BTreeMap::new(),
             histograms: BTreeMap::new(),
             jobs: BTreeMap::new(),
             queries: BTreeMap::new(),
@@ -239,6 +244,7 @@ impl Period {
         self.until = self.until.max(other.until);
         self.counts.add(&other.counts);
         merge_map(&mut self.metrics, other.metrics);
+        merge_map(&mut self.gauges, other.gauges);
         merge_map(&mut self.histograms, other.histograms);
         merge_map(&mut self.jobs, other.jobs);
         merge_map(&mut self.queries, other.queries);

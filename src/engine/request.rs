@@ -1,7 +1,9 @@
 use super::calls::CallStats;
+use super::groups::TaggedQuery;
 use super::hash::KeyedHash;
 use super::histogram::LiveHistogram;
-use super::operation::{OpId, SpanKind, TypeId};
+use super::live::OTHER_HOST;
+use super::operation::{OTHER, OpId, SpanKind, TypeId};
 use super::tag::{StoredTag, StoredValue, TagStore, Value};
 use crate::engine::Scalar;
 use crate::model::{SpanId, TraceId, UnixNanos};
@@ -101,12 +103,67 @@ impl SubAssign for Load {
     }
 }
 
+/// What folded spans were about.
+#[derive(Clone, Debug)]
+pub(crate) enum FoldedSubject {
+    None,
+    Host(u32),
+    /// A database call. Model and operation are as the spans' tags named them.
+    Call {
+        statement: Option<Arc<Statement>>,
+        tagged: Option<TaggedQuery>,
+    },
+}
+
+impl FoldedSubject {
+    /// What it is among spans that are too many even for sums of their own.
+    pub(crate) fn surplus(&self) -> Self {
+        match self {
+            FoldedSubject::None => FoldedSubject::None,
+            FoldedSubject::Host(_) => FoldedSubject::Host(OTHER_HOST),
+            FoldedSubject::Call { .. } => {
+                let tagged = Some(("SQL".into(), OTHER.into()));
+                FoldedSubject::Call { statement: None, tagged }
+            }
+        }
+    }
+}
+
+/// What folded spans are found by, besides their operation. Kinds of subject are never mixed: each
+/// counts elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum FoldKey {
+    None,
+    Host(u32),
+    Statement(u64),
+    /// A hash of what the tags name.
+    Tagged(u64),
+}
+
+impl FoldKey {
+    pub(crate) fn of(subject: &FoldedSubject, query_hash: u64) -> Self {
+        match subject {
+            FoldedSubject::None => FoldKey::None,
+            FoldedSubject::Host(host) => FoldKey::Host(*host),
+            FoldedSubject::Call { statement: Some(statement), .. } => {
+                FoldKey::Statement(statement.fingerprint)
+            }
+            FoldedSubject::Call { statement: None, .. } => FoldKey::Tagged(query_hash),
+        }
+    }
+
+    pub(crate) fn of_surplus(subject: &FoldedSubject) -> Self {
+        Self::of(&subject.surplus(), 0)
+    }
+}
+
 /// Spans of one operation and subject that were too many to be kept one by one.
 #[derive(Clone, Debug)]
 pub(crate) struct FoldedSpans {
     pub op: OpId,
-    pub statement: Option<Arc<Statement>>,
-    pub host: Option<u32>,
+    pub subject: FoldedSubject,
+    /// Of what the tags named.
+    pub query_hash: u64,
     pub calls: CallStats,
     pub rows: CallStats,
     pub histogram: LiveHistogram,
@@ -125,7 +182,7 @@ pub(crate) struct Request {
     pub tags: Vec<RequestTag>,
     pub errors: Vec<PendingError>,
     pub folded: Vec<FoldedSpans>,
-    pub folded_at: HashMap<(OpId, u64), usize, KeyedHash>,
+    pub folded_at: HashMap<(OpId, FoldKey), usize, KeyedHash>,
     /// Spans folded.
     pub folded_spans: u64,
     /// Spans with kind Controller or Job.

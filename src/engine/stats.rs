@@ -95,7 +95,7 @@ pub struct EngineStats {
     pub gauges_overflowed: u64,
     /// Gauge samples that were no number; left out.
     pub gauges_invalid: u64,
-    /// Gauge samples below zero; taken as 0.
+    /// Gauge samples below zero, taken as 0, or beyond 2^63, taken as that.
     pub gauges_clamped: u64,
     /// Application events of an unknown kind or without valid JSON.
     pub events_invalid: u64,

@@ -118,6 +118,7 @@ pub(crate) struct KeyId(u32);
 /// Tag keys, interned. Bounded: tags with further keys are dropped and counted.
 #[derive(Debug)]
 pub(crate) struct TagKeys {
+    hash: KeyedHash,
     symbols: Symbols,
     known: Vec<KnownTag>,
     /// As in [`super::operation::Operations`]: a hint.
@@ -131,7 +132,7 @@ const MAX_HINTS: usize = 1 << 17;
 impl TagKeys {
     pub(crate) fn new(hash: KeyedHash) -> Self {
         let symbols = Symbols::new(hash, MAX_KEYS);
-        let mut keys = TagKeys { symbols, known: Vec::new(), by_name: Vec::new() };
+        let mut keys = TagKeys { hash, symbols, known: Vec::new(), by_name: Vec::new() };
         // However many keys an application makes up, these have their place.
         for (key, _) in KNOWN.iter().chain(HEADERS) {
             keys.intern(key.as_bytes());
@@ -140,6 +141,12 @@ impl TagKeys {
             keys.intern(header.to_ascii_lowercase().as_bytes());
         }
         keys
+    }
+
+    /// What its tables hash with.
+    #[inline]
+    pub(crate) fn hash(&self) -> KeyedHash {
+        self.hash
     }
 
     pub(crate) fn text(&self, key: KeyId) -> &str {

@@ -1,7 +1,7 @@
-use super::groups::rows_of;
+use super::groups::{query_hash, rows_of, tagged_query};
 use super::live::OTHER_HOST;
 use super::operation::{OpId, OpInfo, Operations, SpanKind};
-use super::request::{FoldedSpans, Request, SpanRow, Subject};
+use super::request::{FoldKey, FoldedSpans, FoldedSubject, Request, SpanRow, Subject};
 use super::stats::EngineStats;
 use super::symbols::{Interned, Symbols};
 use super::tag::{KnownTag, StoredTag, TagKeys, bytes_of};
@@ -151,34 +151,33 @@ impl TagReader<'_> {
         let before = (request.store.mark(), request.store.text_len());
         let statement_bytes = request.statement_bytes;
         let row = self.read(request, info.kind, tags, names).row(span, op, info);
-        let statement = request.statement(&row).cloned();
-        let host = match row.subject {
-            Subject::Host(host) => Some(host),
-            _ => None,
+        let subject = match row.subject {
+            Subject::Host(host) => FoldedSubject::Host(host),
+            Subject::None if !info.kind.is_database() => FoldedSubject::None,
+            _ => FoldedSubject::Call {
+                statement: request.statement(&row).cloned(),
+                tagged: tagged_query(request, self.keys, &row),
+            },
         };
+        let query_hash = query_hash(request, self.keys, &row);
         let rows = rows_of(request, self.keys, &row);
         request.statements.truncate(n_statements);
         request.statement_bytes = statement_bytes;
         request.store.truncate(before);
         request.folded_spans += 1;
-        let subject = match (&statement, host) {
-            (Some(statement), _) => statement.fingerprint,
-            (None, Some(host)) => u64::from(host),
-            (None, None) => 0,
-        };
-        let mut key = (row.op, subject);
+        let mut key = (row.op, FoldKey::of(&subject, query_hash));
         let mut at = request.folded_at.get(&key).copied();
-        if at.is_none() && request.folded.len() >= MAX_FOLDED {
-            key = (operations.other_of(info.layer, self.stats), 0);
+        let whole = at.is_some() || request.folded.len() < MAX_FOLDED;
+        if !whole {
+            key = (operations.other_of(info.layer, self.stats), FoldKey::of_surplus(&subject));
             at = request.folded_at.get(&key).copied();
         }
         let at = at.unwrap_or_else(|| {
             request.folded_at.insert(key, request.folded.len());
-            let whole = key.0 == row.op;
             request.folded.push(FoldedSpans {
                 op: key.0,
-                statement: statement.filter(|_| whole),
-                host: host.map(|host| if whole { host } else { OTHER_HOST }),
+                subject: if whole { subject } else { subject.surplus() },
+                query_hash: if whole { query_hash } else { 0 },
                 calls: Default::default(),
                 rows: Default::default(),
                 histogram: Default::default(),
@@ -188,8 +187,7 @@ impl TagReader<'_> {
         if let Some(folded) = request.folded.get_mut(at) {
             folded.calls.record_value(row.duration);
             folded.rows.record_value(rows);
-            // Only calls have histograms.
-            if folded.statement.is_some() || folded.host.is_some() || info.kind.is_database() {
+            if !matches!(folded.subject, FoldedSubject::None) {
                 folded.histogram.record(row.duration);
             }
         }

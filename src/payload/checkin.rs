@@ -156,6 +156,7 @@ impl<'a> Payload<'a> {
                     let name = Name { bucket: &key.bucket, name: &key.name };
                     OldMetric::new(name, &key.scope, calls, Unit::of(&key.bucket))
                 })
+                .chain(period.gauges.iter().map(|(name, gauge)| OldMetric::of_gauge(name, gauge)))
                 .collect(),
             slow_transactions: requests().map(SlowTransaction::new).collect(),
             jobs: period.jobs.iter().map(Job::new).collect(),
@@ -204,10 +205,10 @@ fn top<K: Ord, V>(
 impl<'a> Job<'a> {
     fn new((key, stats): (&'a JobKey, &'a JobStats)) -> Self {
         let layers = stats.layers.iter().map(|(layer, calls)| {
-            NewMetric::new(Name { bucket: layer, name: "all" }, calls, Unit::Billionths)
+            NewMetric::new(Name { bucket: layer, name: "all" }, calls, Unit::Time)
         });
         let latency = Name { bucket: "Latency", name: "all" };
-        let latency = NewMetric::new(latency, &stats.latency, Unit::Billionths);
+        let latency = NewMetric::new(latency, &stats.latency, Unit::Time);
         Job {
             queue: &key.queue,
             name: &key.name,

@@ -1,13 +1,13 @@
 use super::render::{Backtrace, Name, Seconds};
-use crate::engine::{CallStats, SpanDetail, TraceMetric};
+use crate::engine::{CallStats, GaugeStats, SpanDetail, TraceMetric};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 /// What a metric's values are.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Unit {
-    /// Nanoseconds or billionths, shown as whole units.
-    Billionths,
+    /// Nanoseconds, shown as seconds.
+    Time,
     /// Plain numbers.
     Count,
 }
@@ -15,27 +15,32 @@ pub(super) enum Unit {
 impl Unit {
     /// Metrics of these buckets count things.
     pub(super) fn of(bucket: &str) -> Unit {
-        if matches!(bucket, "Errors" | "ObjectAllocations") {
-            Unit::Count
-        } else {
-            Unit::Billionths
-        }
+        if matches!(bucket, "Errors" | "ObjectAllocations") { Unit::Count } else { Unit::Time }
     }
 
     pub(super) fn show(self, value: u64) -> Amount {
-        Amount(value, self)
+        match self {
+            Unit::Time => Amount::Time(Seconds(value)),
+            Unit::Count => Amount::Count(value),
+        }
     }
 }
 
 /// A metric's value in its unit.
 #[derive(Clone, Copy)]
-pub(super) struct Amount(u64, Unit);
+pub(super) enum Amount {
+    Time(Seconds),
+    Count(u64),
+    /// Of a gauge, shown in whole units.
+    Billionths(u128),
+}
 
 impl Serialize for Amount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.1 {
-            Unit::Billionths => Seconds(self.0).serialize(serializer),
-            Unit::Count => serializer.serialize_u64(self.0),
+        match self {
+            Amount::Time(seconds) => seconds.serialize(serializer),
+            Amount::Count(count) => serializer.serialize_u64(*count),
+            Amount::Billionths(value) => serializer.serialize_f64(*value as f64 / 1e9),
         }
     }
 }
@@ -68,13 +73,19 @@ impl<'a> OldMetric<'a> {
             min_call_time: unit.show(calls.min),
             total_call_time: unit.show(calls.total),
             total_exclusive_time: unit.show(calls.exclusive),
-            key: OldKey {
-                bucket: name.bucket,
-                name: name.name,
-                desc: None,
-                extra: Extra(None),
-                scope: Name::unless_empty(scope),
-            },
+            key: OldKey::new(name, scope),
+        }
+    }
+
+    /// A gauge has no children: all of it is its own.
+    pub(super) fn of_gauge(name: &'a str, gauge: &GaugeStats) -> Self {
+        OldMetric {
+            call_count: gauge.count,
+            max_call_time: Amount::Billionths(gauge.max),
+            min_call_time: Amount::Billionths(gauge.min),
+            total_call_time: Amount::Billionths(gauge.total),
+            total_exclusive_time: Amount::Billionths(gauge.total),
+            key: OldKey::new(Name::of(name), ""),
         }
     }
 
@@ -83,6 +94,18 @@ impl<'a> OldMetric<'a> {
         shown.key.desc = metric.desc.as_deref();
         shown.key.extra = Extra(Some(&metric.detail));
         shown
+    }
+}
+
+impl<'a> OldKey<'a> {
+    fn new(name: Name<'a>, scope: &'a str) -> Self {
+        OldKey {
+            bucket: name.bucket,
+            name: name.name,
+            desc: None,
+            extra: Extra(None),
+            scope: Name::unless_empty(scope),
+        }
     }
 }
 

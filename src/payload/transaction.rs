@@ -66,7 +66,7 @@ impl<'a> SlowTransaction<'a> {
             git_sha: &trace.git_sha,
             truncated_metrics: yes_no(trace.truncated_metrics),
             metrics: timed
-                .map(|metric| OldMetric::of_trace(metric, &metric.calls, Unit::Billionths))
+                .map(|metric| OldMetric::of_trace(metric, &metric.calls, Unit::Time))
                 .collect(),
             allocation_metrics: counted
                 .map(|metric| OldMetric::of_trace(metric, &metric.allocations, Unit::Count))
@@ -92,7 +92,7 @@ impl<'a> SlowJob<'a> {
             hostname: &trace.hostname,
             git_sha: &trace.git_sha,
             metrics: timed
-                .map(|metric| NewMetric::of_trace(metric, &metric.calls, Unit::Billionths))
+                .map(|metric| NewMetric::of_trace(metric, &metric.calls, Unit::Time))
                 .collect(),
             allocation_metrics: counted
                 .map(|metric| NewMetric::of_trace(metric, &metric.allocations, Unit::Count))

@@ -158,3 +158,48 @@ fn hostile_times() {
     assert_eq!(metric(&period, "Controller/a", "Custom", "all").total, u64::MAX);
     assert_eq!(feed.engine.stats().spans_inverted, 1);
 }
+
+/// Calls of a period by host, and by model.
+fn calls_by_subject(period: &Period) -> (u64, Vec<(&str, u64)>) {
+    let hosts = period.hosts.values().map(|host| host.calls.count).sum();
+    let queries = period.queries.iter().map(|(key, query)| (&*key.model, query.calls.count));
+    (hosts, queries.collect())
+}
+
+#[test]
+fn sums_of_the_surplus_keep_calls_apart() {
+    let config = EngineConfig { max_request_spans: 1, ..EngineConfig::default() };
+    let mut feed = Feed::new(config);
+    feed.span(&span(1, 2, 1, 0, MS, "Controller/a"));
+    for i in 0..2000_u64 {
+        let url = format!("http://h{}/", i % 1500);
+        feed.span(&span(1, 10 + i, 1, 0, MS, &format!("HTTP/{i}")).tag("url", &*url));
+    }
+    for i in 0..10 {
+        let made = span(1, 3000 + i, 1, 0, MS, "HTTP/x");
+        feed.span(&made.tag("db.statement", "SELECT a FROM users"));
+        let made = span(1, 4000 + i, 1, 0, MS, "Custom/x");
+        feed.span(&made.tag("db.statement", "SELECT a FROM users"));
+        feed.span(&span(1, 5000 + i, 1, 0, MS, "Custom/x"));
+        feed.span(&span(1, 6000 + i, 1, 0, MS, "SQL/x").tag("db.model", "User"));
+    }
+    let period = feed.span(&span(1, 1, 0, 0, 10 * SECOND, "Middleware")).close();
+    assert_eq!(calls_by_subject(&period), (2000, vec![("SQL", 30)]));
+    assert_eq!(metric(&period, "Controller/a", "Custom", "all").count, 20);
+    assert_eq!(metric(&period, "Controller/a", "HTTP", "all").count, 2010);
+}
+
+#[test]
+fn calls_are_of_the_model_that_they_name() {
+    for max_request_spans in [1000, 1] {
+        let mut feed = Feed::new(EngineConfig { max_request_spans, ..EngineConfig::default() });
+        feed.span(&span(1, 1, 0, 0, 10 * SECOND, "Controller/a"));
+        for i in 0..30 {
+            let model = ["Order", "User"][usize::from(i % 3 == 0)];
+            let made = span(1, 10 + i, 1, 0, MS, "SQL/Query").tag("db.model", model);
+            feed.span(&made.tag("db.operation", "find"));
+        }
+        let period = feed.close();
+        assert_eq!(calls_by_subject(&period), (0, vec![("Order", 20), ("User", 10)]));
+    }
+}

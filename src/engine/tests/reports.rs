@@ -113,15 +113,28 @@ fn gauges() {
     let mut feed = feed();
     feed.gauge("CPU/Utilization", 1.5).gauge("CPU/Utilization", 0.5).gauge("Queue/depth", 7.0);
     feed.gauge("CPU/Utilization", f64::NAN).gauge("X/y", -3.0);
-    feed.event("Memory/Physical", "30.25");
+    feed.gauge("Errors/rate", 0.5).gauge("Memory/bytes", 64e9).gauge("Memory/bytes", 64e9);
+    feed.gauge("Memory/more", 1e30).event("Memory/Physical", "30.25");
     let period = feed.close();
-    let cpu = metric(&period, "", "CPU", "Utilization");
-    assert_eq!((cpu.count, cpu.total, cpu.min), (2, 2 * SECOND, SECOND / 2));
-    assert_eq!(metric(&period, "", "Queue", "depth").total, 7 * SECOND);
-    assert_eq!(metric(&period, "", "X", "y").total, 0);
-    assert_eq!(metric(&period, "", "Memory", "Physical").total, 30_250_000_000);
+    let cpu = period.gauges["CPU/Utilization"];
+    assert_eq!((cpu.count, cpu.total, cpu.min), (2, 2_000_000_000, 500_000_000));
+    assert_eq!(period.gauges["Queue/depth"].total, 7_000_000_000);
+    assert_eq!(period.gauges["X/y"].total, 0);
+    assert_eq!(period.gauges["Memory/Physical"].total, 30_250_000_000);
     let stats = feed.engine.stats();
-    assert_eq!((stats.gauges_invalid, stats.gauges_clamped), (1, 1));
+    assert_eq!((stats.gauges_invalid, stats.gauges_clamped), (1, 2));
+    // Whatever it is called, and however great it is.
+    assert_eq!(period.gauges["Errors/rate"].total, 500_000_000);
+    let json: serde_json::Value = serde_json::from_slice(&checkin(&period, &metadata())).unwrap();
+    let shown = |bucket: &str, name: &str| {
+        let of = |metric: &&serde_json::Value| {
+            metric["key"]["bucket"] == bucket && metric["key"]["name"] == name
+        };
+        json["metrics"].as_array().unwrap().iter().find(of).unwrap().clone()
+    };
+    assert_eq!(shown("Errors", "rate")["total_call_time"], 0.5);
+    assert_eq!(shown("Memory", "bytes")["max_call_time"], 64e9);
+    assert_eq!(shown("Memory", "bytes")["total_exclusive_time"], 128e9);
 }
 
 #[test]
