@@ -12,6 +12,7 @@ use crate::sys::clock::monotonic_ns;
 use crate::sys::dir::Dir;
 use std::cell::RefCell;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// After a minute's end, how long its stragglers are waited for: other processes write it out
@@ -141,6 +142,10 @@ impl Around for Trip<'_> {
             Some(name) => format!("a payload was refused, and set aside as {name}"),
             None => "a payload was refused, and is gone".into(),
         });
+    }
+
+    fn contained(&self) {
+        self.core.panics.fetch_add(1, Ordering::Relaxed);
     }
 
     fn failed(&self, why: &str, wait: Duration) {

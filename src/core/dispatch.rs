@@ -4,11 +4,15 @@
 use super::board::Left;
 use crate::delivery::{Outcome, Retry};
 use crate::model::Minute;
-use crate::spool::{Body, Claim, Item, Parcel, Safety, Spool, Storage};
+use crate::spool::{Body, Claim, Item, Parcel, Safety, Spool, Storage, Suspects};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
+
+/// Faults in sending a parcel, while others go through, after which it is set aside.
+const FAULTS: u32 = 3;
 
 /// Minutes this far ahead are over: the clock was set back since they were recorded.
 const AHEAD: u64 = 60;
@@ -43,6 +47,8 @@ pub(super) struct Dispatch {
     retries: HashMap<Service, Retry>,
     /// Parcels, by name, whose next payload is for a service that may not be tried yet.
     waiting: HashMap<String, Service>,
+    /// Parcels, by name, that are a fault to send: others go first.
+    faulty: Suspects,
     pub(super) report: Report,
 }
 
@@ -95,6 +101,8 @@ pub(super) trait Around {
     fn send(&self, parcel: &Parcel) -> Outcome;
     /// A parcel was refused, and kept under this name.
     fn refused(&self, _aside: Option<String>) {}
+    /// A fault in sending was contained.
+    fn contained(&self) {}
     /// The receiver is tried again after this time.
     fn failed(&self, _why: &str, _wait: Duration) {}
 }
@@ -146,7 +154,14 @@ impl Dispatch {
             let (parcel, minute) = around.spool(|spool| {
                 let minutes = spool.minutes(claim, |minute| due.is_over(minute));
                 let minute = minutes.into_iter().find(|minute| Some(*minute) > passed_over);
-                (spool.next_parcel(claim, |name| self.waiting.contains_key(name)), minute)
+                let waits = |name: &str| self.waiting.contains_key(name);
+                let sound =
+                    spool.next_parcel(claim, |name| waits(name) || self.faulty.contains(name));
+                let parcel = match minute {
+                    None => sound.or_else(|| spool.next_parcel(claim, waits)),
+                    Some(_) => sound,
+                };
+                (parcel, minute)
             });
             if parcel.is_none() && minute.is_none() {
                 if refused {
@@ -194,13 +209,14 @@ impl Dispatch {
             if around.is_late() || !self.is_due(service, around.monotonic_ns()) {
                 return put_back(around, claim, parcel, service);
             }
-            let outcome = around.send(&parcel);
+            let outcome = self.attempt(around, &parcel);
             let now = around.monotonic_ns();
             match outcome {
                 Outcome::Delivered => {
                     self.retries.remove(&service);
                     self.report.failures_in_a_row = self.failures();
                     self.report.payloads_delivered += 1;
+                    self.faulty.do_well(&parcel.file_name());
                     parcel.bodies.remove(0);
                 }
                 Outcome::Retry { after, why } => {
@@ -229,6 +245,21 @@ impl Dispatch {
         self.report.spans_delivered += parcel.spans;
         around.spool(|spool| spool.delivered(claim, parcel));
         Sent::Delivered
+    }
+
+    /// Sends a parcel's first payload. A fault in that is tried again like any failure, after the
+    /// others; if these go through, it is this parcel that nobody can send.
+    fn attempt<A: Around>(&mut self, around: &A, parcel: &Parcel) -> Outcome {
+        let sent = catch_unwind(AssertUnwindSafe(|| around.send(parcel)));
+        sent.unwrap_or_else(|_| {
+            around.contained();
+            let why = "a fault in sending was contained".to_owned();
+            if self.faulty.fail(&parcel.file_name(), FAULTS) {
+                Outcome::Rejected { why }
+            } else {
+                Outcome::Retry { after: None, why }
+            }
+        })
     }
 }
 

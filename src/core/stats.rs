@@ -57,6 +57,7 @@ fn counters(core: &Core) -> Map<String, Value> {
         add("spool_spans_damaged", counters.spans_damaged.into());
         add("spool_files_merged", counters.files_merged.into());
         add("spool_write_errors", counters.write_errors.into());
+        add("spool_faults_contained", counters.faults.into());
         add("spool_bytes_on_disk", counters.bytes_on_disk.into());
         add("spool_files_on_disk", counters.files_on_disk.into());
         add("spool_parcels_in_memory", counters.parcels_in_memory.into());

@@ -3,7 +3,7 @@
 use super::grain::next_group;
 use super::name::{self, File, MERGING};
 use super::outgoing::Claim;
-use super::{Item, Merged, Spool, Storage, frame, merge};
+use super::{Item, Merged, Spool, Storage, contained, frame, merge};
 use crate::model::Minute;
 use std::io;
 
@@ -48,6 +48,7 @@ impl<T: Item, S: Storage> Spool<T, S> {
         let mut budget = BYTES_AT_ONCE;
         let mut periods: Vec<File> =
             files.iter().filter(|file| !file.is_parcel() && !file.alone).cloned().collect();
+        periods.retain(|file| self.is_clear(file));
         // Down to a half, so that the next time is not soon.
         while self.counters.bytes_on_disk > self.limit_bytes / 2
             || self.counters.files_on_disk as usize > MANY_FILES / 2
@@ -91,12 +92,19 @@ impl<T: Item, S: Storage> Spool<T, S> {
     pub(super) fn merge_files(&mut self, files: Vec<File>) -> io::Result<Merge> {
         let (mut merged, mut sources, mut last) = (None, Vec::new(), Minute(0));
         let mut bytes_before = 0;
-        for file in files {
-            let Some(period) = self.load_period(&file) else { continue };
-            merged = merge(merged, period);
-            last = last.max(file.last);
-            bytes_before += file.bytes;
-            sources.push(file.name);
+        let whole = contained(|| {
+            for file in files {
+                let Some(period) = self.load_period(&file) else { continue };
+                merged = merge(merged.take(), period);
+                last = last.max(file.last);
+                bytes_before += file.bytes;
+                sources.push(file.name);
+            }
+        });
+        if whole.is_none() {
+            // They stay as they are.
+            self.counters.faults += 1;
+            return Ok(Merge::TooFew);
         }
         let (Some(period), Some(dir), true) = (merged, &self.dir, sources.len() > 1) else {
             return Ok(Merge::TooFew);

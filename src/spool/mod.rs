@@ -30,6 +30,7 @@ mod parcel;
 mod place;
 mod storage;
 mod store;
+mod suspects;
 
 pub use frame::checksum;
 #[doc(hidden)]
@@ -40,8 +41,10 @@ pub use parcel::{Body, Parcel};
 pub use place::{Place, choose};
 pub use storage::Storage;
 pub use store::{Counters, Safety, Spool};
+pub use suspects::Suspects;
 
 use crate::model::Minute;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What the spool keeps: a mergeable minute.
 pub trait Item: serde::Serialize + serde::de::DeserializeOwned {
@@ -53,6 +56,12 @@ pub trait Item: serde::Serialize + serde::de::DeserializeOwned {
     fn spans(&self) -> u64;
     /// Adds another.
     fn merge(&mut self, other: Self);
+}
+
+/// What `f` gives; `None` if it is a fault. It must leave things as they are until it has what it
+/// gives.
+fn contained<R>(f: impl FnOnce() -> R) -> Option<R> {
+    catch_unwind(AssertUnwindSafe(f)).ok()
 }
 
 /// Adds a period to what there is so far.

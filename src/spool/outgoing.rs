@@ -4,10 +4,13 @@
 use super::frame;
 use super::name::{self, ALONE, File, MERGED, MERGING, PARCEL};
 use super::store::{Safety, Spool};
-use super::{Body, Item, Merged, Parcel, Storage, merge};
+use super::{Body, Item, Merged, Parcel, Storage, contained, merge};
 use crate::model::Minute;
 use crate::sys::dir::{self, Lock};
 use std::io;
+
+/// Faults, while others do well, after which something is given up.
+const FAULTS: u32 = 3;
 
 impl<T: Item, S: Storage> Spool<T, S> {
     /// Takes the right to merge and deliver, from all processes on this spool; `None` while
@@ -30,6 +33,7 @@ impl<T: Item, S: Storage> Spool<T, S> {
         if !self.unnamed.is_empty() {
             self.give_names(true);
         }
+        self.unclear.clear();
         self.finish_merging()?;
         self.finish_packing()?;
         Ok(Some(Claim { lock }))
@@ -50,8 +54,15 @@ impl<T: Item, S: Storage> Spool<T, S> {
             }
         }
         for name in merging {
-            if let Some(Merged { sources, .. }) = self.load::<Merged<T>>(&name)? {
-                self.replace_by(&name, &sources)?;
+            let sources = self.load::<Merged<T>>(&name).map(|held| held.map(|held| held.sources));
+            let replaced = sources.and_then(|sources| {
+                sources.map_or(Ok(()), |sources| self.replace_by(&name, &sources))
+            });
+            if replaced.is_err() {
+                // Whatever it replaces lies within it, and waits with it; the rest goes on.
+                self.counters.write_errors += 1;
+                let file = File::of(name.replace(MERGING, MERGED), 0);
+                self.unclear.extend(file.map(|file| (file.first, file.last)));
             }
         }
         Ok(())
@@ -74,10 +85,17 @@ impl<T: Item, S: Storage> Spool<T, S> {
         let files = self.list()?;
         let (parcels, periods): (Vec<_>, Vec<_>) = files.into_iter().partition(File::is_parcel);
         for parcel in parcels {
-            if periods.iter().any(|period| period.first == parcel.first)
-                && let Some(parcel) = self.load::<Parcel>(&parcel.name)?
-            {
-                self.remove_sources(&parcel)?;
+            if !periods.iter().any(|period| period.first == parcel.first) {
+                continue;
+            }
+            match self.load::<Parcel>(&parcel.name) {
+                Ok(Some(parcel)) => self.discard(parcel.sources.into_iter()),
+                Ok(None) => {}
+                // Which of them it was made of is not known: they wait with it.
+                Err(_) => {
+                    let of_its_minute = periods.iter().filter(|file| file.first == parcel.first);
+                    self.unclear.extend(of_its_minute.map(|file| (file.first, file.last)));
+                }
             }
         }
         Ok(())
@@ -89,7 +107,7 @@ impl<T: Item, S: Storage> Spool<T, S> {
         let files = if claim.of_memory_alone() { Vec::new() } else { self.files() };
         let mut extents: Vec<_> = files
             .into_iter()
-            .filter(|file| !file.is_parcel())
+            .filter(|file| !file.is_parcel() && self.is_clear(file))
             .map(|file| (file.first, file.last))
             .chain(self.held.extents())
             .collect();
@@ -110,6 +128,7 @@ impl<T: Item, S: Storage> Spool<T, S> {
         let unnamed = self.unnamed.iter().filter_map(|name| File::of(name.clone(), 0));
         let mut files = self.list()?.into_iter().chain(unnamed);
         Ok(files.any(|file| file.is_parcel() || is_over(file.last))
+            || !self.unclear.is_empty()
             || self.held.parcels() > 0
             || self.held.extents().any(|(_, last)| is_over(last)))
     }
@@ -125,27 +144,31 @@ impl<T: Item, S: Storage> Spool<T, S> {
         render: impl Fn(&T, &str) -> Vec<Body>,
     ) -> io::Result<bool> {
         if let Some(period) = self.held.take(minute) {
-            self.keep(Parcel::of(&period, id, Vec::new(), &render));
-            return Ok(true);
+            return Ok(self.pack_held(period, id, render));
         }
         if claim.of_memory_alone() {
             return Ok(false);
         }
         let mut files = self.list()?;
-        files.retain(|file| !file.is_parcel() && file.first == minute);
+        files.retain(|file| !file.is_parcel() && file.first == minute && self.is_clear(file));
         if let Some(file) = files.iter().find(|file| file.alone) {
             return Ok(self.pack_alone(file.clone(), render));
         }
-        let (mut merged, mut sources) = (None, Vec::new());
-        for file in files {
-            let Some(period) = self.load_period(&file) else { continue };
-            merged = merge(merged, period);
-            sources.push(file);
-        }
-        let (Some(period), Some(dir)) = (merged, &self.dir) else { return Ok(false) };
-        let names = sources.iter().map(|file| file.name.clone()).collect();
-        let parcel = Parcel::of(&period, id, names, &render);
+        let mut sources = Vec::new();
+        let made = contained(|| {
+            let mut merged = None;
+            for file in &files {
+                let Some(period) = self.load_period(file) else { continue };
+                merged = merge(merged, period);
+                sources.push(file.clone());
+            }
+            let names = sources.iter().map(|file| file.name.clone()).collect();
+            merged.map(|period| Parcel::of(&period, id, names, &render))
+        });
+        let Some(parcel) = made else { return self.note_fault(files) };
+        let (Some(parcel), Some(dir)) = (parcel, &self.dir) else { return Ok(false) };
         if self.write_parcel(&parcel).is_ok() {
+            parcel.sources.iter().for_each(|name| self.faulty.do_well(name));
             self.discard(parcel.sources.into_iter());
             return Ok(true);
         }
@@ -154,21 +177,61 @@ impl<T: Item, S: Storage> Spool<T, S> {
         // repetition is known as one. A new name takes no room.
         dir.remove(&parcel.file_name())?;
         self.counters.write_errors += 1;
-        let Some(mut file) = sources.into_iter().next() else { return Ok(false) };
-        let name = format!("{}{ALONE}", file.name);
-        if dir.rename(&file.name, &name).and_then(|()| dir.sync()).is_err() {
-            return Ok(false);
+        let Some(file) = sources.into_iter().next() else { return Ok(false) };
+        match set_apart(dir, file) {
+            Ok(file) => Ok(self.pack_alone(file, render)),
+            Err(_) => Ok(false),
         }
-        (file.name, file.alone) = (name, true);
-        Ok(self.pack_alone(file, render))
+    }
+
+    fn pack_held(&mut self, period: T, id: String, render: impl Fn(&T, &str) -> Vec<Body>) -> bool {
+        let minute = period.minute().0.to_string();
+        match contained(|| Parcel::of(&period, id, Vec::new(), render)) {
+            Some(parcel) => {
+                self.faulty.do_well(&minute);
+                self.keep(parcel);
+                true
+            }
+            None => {
+                self.counters.faults += 1;
+                let guilty = self.faulty.fail(&minute, FAULTS);
+                self.counters.spans_given_up +=
+                    if guilty { period.spans() } else { self.held.put(period) };
+                guilty
+            }
+        }
     }
 
     fn pack_alone(&mut self, file: File, render: impl Fn(&T, &str) -> Vec<Body>) -> bool {
-        let Some(period) = self.load_period(&file) else { return false };
         let id = Parcel::id_of_file(&file.name);
-        let parcel = Parcel::of(&period, id, vec![file.name], render);
+        let made = contained(|| {
+            let period = self.load_period(&file)?;
+            Some(Parcel::of(&period, id, vec![file.name.clone()], render))
+        });
+        let Some(parcel) = made else { return self.note_fault(vec![file]).unwrap_or(false) };
+        let Some(parcel) = parcel else { return false };
+        self.faulty.do_well(&file.name);
         self.counters.spans_given_up += self.held.put_parcel(parcel);
         true
+    }
+
+    /// To merge or render these files is a fault. Other minutes go first; if they do well, one of
+    /// these is to blame, and found by trying each alone. Tells whether the minute may be tried again
+    /// at once.
+    fn note_fault(&mut self, files: Vec<File>) -> io::Result<bool> {
+        self.counters.faults += 1;
+        let several = files.len() > 1;
+        let (Some(dir), Some(file)) = (&self.dir, files.into_iter().next()) else {
+            return Ok(false);
+        };
+        if !self.faulty.fail(&file.name, FAULTS) {
+            return Ok(false);
+        }
+        if several {
+            return Ok(set_apart(dir, file).is_ok());
+        }
+        self.give_up_on(&file.name);
+        Ok(true)
     }
 
     fn write_parcel(&self, parcel: &Parcel) -> io::Result<()> {
@@ -254,6 +317,15 @@ impl<T: Item, S: Storage> Spool<T, S> {
         self.discard(parcel.sources.into_iter().chain([name]));
         None
     }
+}
+
+/// Gives a file a name under which it is sent by itself.
+fn set_apart(dir: &impl Storage, mut file: File) -> io::Result<File> {
+    let name = format!("{}{ALONE}", file.name);
+    dir.rename(&file.name, &name)?;
+    dir.sync()?;
+    (file.name, file.alone) = (name, true);
+    Ok(file)
 }
 
 /// Whether the lock cannot be had until somebody does something about the directory. What passes by

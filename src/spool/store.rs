@@ -1,7 +1,8 @@
 use super::frame::{self, FrameError};
 use super::memory::Held;
 use super::name::{File, Kind, MERGED, MERGING};
-use super::{Item, Merged, Storage};
+use super::{Item, Merged, Storage, Suspects};
+use crate::model::Minute;
 use crate::sys::dir::Dir;
 use std::collections::{HashSet, VecDeque};
 use std::io;
@@ -11,6 +12,8 @@ const FILE_LIMIT: u64 = 256 << 20;
 /// Refused or damaged files kept to be looked at.
 const SET_ASIDE: usize = 16;
 
+/// Failures to read a file, while others can be read, after which it is taken for damaged.
+const UNREADABLE: u32 = 10;
 /// Files of other versions that are remembered.
 const MOST_FOREIGN: usize = 10_000;
 
@@ -46,6 +49,8 @@ pub struct Counters {
     pub parcels_in_memory: u64,
     /// Spans in memory alone.
     pub spans_in_memory: u64,
+    /// Faults in merging and rendering that were contained.
+    pub faults: u64,
 }
 
 /// The spool of one application, as one process sees it.
@@ -65,6 +70,13 @@ pub struct Spool<T, S = Dir> {
     pub(super) spent: VecDeque<String>,
     /// Files of other versions: for whoever knows them.
     pub(super) foreign: HashSet<String>,
+    /// Files that cannot be read; it may be that nothing can.
+    pub(super) unreadable: Suspects,
+    /// Files, or minutes in memory, that are a fault to merge or render.
+    pub(super) faulty: Suspects,
+    /// First and last minutes in which what counts is not known: a file that replaces others cannot
+    /// be read.
+    pub(super) unclear: Vec<(Minute, Minute)>,
     pub(super) counters: Counters,
 }
 
@@ -81,6 +93,9 @@ impl<T: Item, S: Storage> Spool<T, S> {
             unsynced: Vec::new(),
             spent: VecDeque::new(),
             foreign: HashSet::new(),
+            unreadable: Suspects::default(),
+            faulty: Suspects::default(),
+            unclear: Vec::new(),
             counters: Counters::default(),
         }
     }
@@ -182,25 +197,40 @@ impl<T: Item, S: Storage> Spool<T, S> {
     ) -> io::Result<Option<V>> {
         let Some(dir) = &self.dir else { return Ok(None) };
         let value = match dir.read(name, FILE_LIMIT) {
-            Ok(bytes) => match frame::decode(&bytes) {
-                Ok(body) => serde_json::from_slice(body).ok(),
-                Err(FrameError::OtherVersion(_)) => {
-                    self.leave_alone(name);
-                    return Ok(None);
+            Ok(bytes) => {
+                self.unreadable.do_well(name);
+                match frame::decode(&bytes) {
+                    Ok(body) => serde_json::from_slice(body).ok(),
+                    Err(FrameError::OtherVersion(_)) => {
+                        self.leave_alone(name);
+                        return Ok(None);
+                    }
+                    Err(_) => None,
                 }
-                Err(_) => None,
-            },
+            }
             Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if is_of_the_file(&error) && self.unreadable.fail(name, UNREADABLE) => None,
             Err(error) => return Err(error),
         };
         if value.is_none() {
-            self.counters.files_damaged += 1;
-            let counted = name.replace(MERGING, MERGED);
-            self.counters.spans_damaged += File::of(counted, 0).map_or(0, |file| file.spans);
-            self.move_aside(name, &format!("{name}.damaged"));
+            self.give_up_on(name);
         }
         Ok(value)
+    }
+
+    /// Sets a file aside that can be of no use to anybody but a person.
+    pub(super) fn give_up_on(&mut self, name: &str) {
+        self.counters.files_damaged += 1;
+        let counted = name.replace(MERGING, MERGED);
+        self.counters.spans_damaged += File::of(counted, 0).map_or(0, |file| file.spans);
+        self.move_aside(name, &format!("{name}.damaged"));
+    }
+
+    /// Whether it is known that a file counts.
+    pub(super) fn is_clear(&self, file: &File) -> bool {
+        let within = |(first, last): &(Minute, Minute)| *first <= file.first && file.last <= *last;
+        file.is_parcel() || !self.unclear.iter().any(within)
     }
 
     fn leave_alone(&mut self, name: &str) {
@@ -212,4 +242,10 @@ impl<T: Item, S: Storage> Spool<T, S> {
             self.counters.files_of_other_versions += 1;
         }
     }
+}
+
+/// Whether a file cannot be read for something that is wrong with it, and may be so for ever.
+fn is_of_the_file(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
+        || matches!(error.raw_os_error(), Some(libc::EIO | libc::EBADMSG))
 }

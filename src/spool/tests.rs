@@ -388,3 +388,148 @@ fn a_flush_makes_what_only_made_room_outlive_the_machine() {
     let disk = disk.borrow();
     assert!(disk.files.keys().all(|name| disk.synced.contains(name)), "{:?}", disk.files.keys());
 }
+
+/// A virtual disk, and spools of several processes on it.
+fn virtual_spools() -> (
+    std::rc::Rc<std::cell::RefCell<virtual_disk::Disk>>,
+    impl Fn(u64) -> Spool<Count, virtual_disk::VirtualDir>,
+) {
+    let disk = virtual_disk::Disk::shared(1);
+    let shared = disk.clone();
+    let open = move |process: u64| {
+        let dir = virtual_disk::VirtualDir { disk: shared.clone(), process };
+        Spool::new(Some(dir), process.to_string(), 1 << 20)
+    };
+    (disk, open)
+}
+
+/// Claims, packs and delivers what there is; gives the spans delivered.
+fn deliver(
+    spool: &mut Spool<Count, virtual_disk::VirtualDir>,
+    render: impl Fn(&Count, &str) -> Vec<Body>,
+) -> u64 {
+    let claim = spool.claim().unwrap().unwrap();
+    let mut delivered = 0;
+    let mut passed_over = None;
+    loop {
+        while let Some(parcel) = spool.next_parcel(&claim, |_| false) {
+            delivered += parcel.spans;
+            spool.delivered(&claim, parcel);
+        }
+        let minutes = spool.minutes(&claim, ALL);
+        let Some(minute) = minutes.into_iter().find(|minute| Some(*minute) > passed_over) else {
+            return delivered;
+        };
+        if !spool.pack(&claim, minute, format!("id{delivered}"), &render).unwrap() {
+            passed_over = Some(minute);
+        }
+    }
+}
+
+/// Cannot render what has 1000 spans or more.
+fn faulty(period: &Count, id: &str) -> Vec<Body> {
+    if period.spans >= 1000 {
+        std::panic::resume_unwind(Box::new("a fault"));
+    }
+    render(period, id)
+}
+
+#[test]
+fn a_period_that_is_a_fault_to_render_keeps_nothing_from_others() {
+    let (disk, open) = virtual_spools();
+    let mut spool = open(1);
+    [1, 1001, 2, 1].map(|spans| spool.put(count(7, spans)));
+    let mut delivered = 0;
+    for minute in 8..28 {
+        spool.put(count(minute, 1));
+        delivered += deliver(&mut spool, faulty);
+        assert!(delivered >= minute - 7, "what can be rendered is delivered at once");
+    }
+    let counters = spool.counters();
+    assert_eq!((delivered, counters.spans_damaged), (20 + 4, 1001));
+    assert_eq!(counters.files_damaged, 1, "{:?}", disk.borrow().files.keys());
+    assert!(disk.borrow().files.keys().all(|name| name.ends_with("-1001.period.alone.damaged")));
+}
+
+#[test]
+fn when_all_is_a_fault_nothing_is_given_up() {
+    let (disk, open) = virtual_spools();
+    let mut spool = open(1);
+    (1..9).for_each(|minute| drop(spool.put(count(minute, 1001))));
+    for _ in 0..20 {
+        assert_eq!(deliver(&mut spool, faulty), 0);
+    }
+    // Without a disk likewise.
+    disk.borrow_mut().capacity = Some(0);
+    (11..19).for_each(|minute| drop(spool.put(count(minute, 1001))));
+    for _ in 0..20 {
+        assert_eq!(deliver(&mut spool, faulty), 0);
+    }
+    assert_eq!(spool.counters().spans_given_up + spool.counters().spans_damaged, 0);
+    assert_eq!(deliver(&mut spool, render), 16 * 1001);
+}
+
+#[test]
+fn a_fault_in_memory_is_given_up_and_counted_when_others_do_well() {
+    let mut spool: Spool<Count> = Spool::new(None, "1".into(), 1 << 20);
+    spool.put(count(7, 1001));
+    let claim = spool.claim().unwrap().unwrap();
+    for minute in 8..12 {
+        spool.put(count(minute, 1));
+        for minute in spool.minutes(&claim, ALL) {
+            spool.pack(&claim, minute, format!("id{}", minute.0), faulty).unwrap();
+        }
+    }
+    assert_eq!(spool.counters().spans_given_up, 1001);
+    assert_eq!((spool.counters().faults, spool.counters().parcels_in_memory), (3, 4));
+}
+
+#[test]
+fn what_replaces_others_and_cannot_be_read_keeps_only_these() {
+    for ending in [".merging", ".parcel"] {
+        let (disk, open) = virtual_spools();
+        let mut spool = open(1);
+        [1, 2].map(|spans| spool.put(count(7, spans)));
+        let sources = disk.borrow().files.clone();
+        if ending == ".parcel" {
+            let claim = spool.claim().unwrap().unwrap();
+            spool.pack(&claim, Minute(7), "id".into(), render).unwrap();
+        } else {
+            let files = spool.list().unwrap();
+            spool.merge_files(files).unwrap();
+        }
+        // As it is when a process dies in between.
+        let made = disk.borrow().files.clone();
+        let (made, bytes) = made.into_iter().next().unwrap();
+        let name = made.replace(".merged", ".merging");
+        disk.borrow_mut().files = sources;
+        disk.borrow_mut().files.insert(name.clone(), bytes);
+        disk.borrow_mut().unreadable.insert(name.clone());
+        let mut spool = open(2);
+        spool.put(count(8, 4));
+        assert_eq!(deliver(&mut spool, render), 4, "{ending}: the others");
+        let claim = spool.claim().unwrap().unwrap();
+        assert!(spool.has_waiting(&claim, ALL).unwrap());
+        drop(claim);
+        disk.borrow_mut().unreadable.clear();
+        let delivered = deliver(&mut spool, render);
+        assert_eq!(delivered, 3, "{ending}: once");
+        assert!(disk.borrow().files.is_empty(), "{:?}", disk.borrow().files.keys());
+    }
+}
+
+#[test]
+fn what_can_never_be_read_is_set_aside_and_counted() {
+    let (disk, open) = virtual_spools();
+    let mut spool = open(1);
+    spool.put(count(7, 3));
+    let name = disk.borrow().files.keys().next().unwrap().clone();
+    disk.borrow_mut().unreadable.insert(name.clone());
+    assert_eq!((0..50).map(|_| deliver(&mut spool, render)).sum::<u64>(), 0);
+    assert_eq!(spool.counters().files_damaged, 0, "it may be that nothing can be read now");
+    spool.put(count(8, 1));
+    assert_eq!((0..50).map(|_| deliver(&mut spool, render)).sum::<u64>(), 1);
+    let counters = spool.counters();
+    assert_eq!((counters.files_damaged, counters.spans_damaged), (1, 3));
+    assert_eq!(disk.borrow().files.keys().collect::<Vec<_>>(), [&format!("{name}.damaged")]);
+}

@@ -189,10 +189,13 @@ impl Dir {
             }
             // SAFETY: `d_name` of a valid entry is NUL-terminated.
             let name = unsafe { std::ffi::CStr::from_ptr((*entry).d_name.as_ptr()) };
-            match (name.to_str(), self.regular_size(name)) {
-                (Ok(name), Ok(Some(size))) => files.push((name.to_owned(), size)),
-                (_, Ok(_)) => {}
-                (_, Err(error)) => break Err(error),
+            let Ok(text) = name.to_str() else { continue };
+            match self.regular_size(name) {
+                Ok(Some(size)) => files.push((text.to_owned(), size)),
+                Ok(None) => {}
+                // It is there, and that is all that can be known. Were the whole list an error, one
+                // bad file would hide all others.
+                Err(_) => files.push((text.to_owned(), 0)),
             }
         };
         // SAFETY: the stream is open and not used again.

@@ -38,7 +38,12 @@ impl Around for Trip<'_> {
     }
 
     fn render(&self, period: &Period, id: &str) -> Vec<Body> {
+        self.simulation.world.may_fault();
         render(period, id)
+    }
+
+    fn contained(&self) {
+        assert!(self.simulation.world.faults.get(), "a fault that nobody asked for");
     }
 
     fn is_late(&self) -> bool {
@@ -64,6 +69,11 @@ impl Around for Trip<'_> {
         match world.mood.get() {
             Mood::Well => {
                 world.take(parcel);
+                Outcome::Delivered
+            }
+            Mood::Faulty => {
+                world.take(parcel);
+                world.may_fault();
                 Outcome::Delivered
             }
             Mood::Away => retry(None),

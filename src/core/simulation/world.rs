@@ -13,6 +13,8 @@ pub(super) enum Mood {
     Forgetful,
     Busy,
     Refusing,
+    /// Takes payloads; rendering and sending them are a fault now and then.
+    Faulty,
 }
 
 /// What all processes share.
@@ -23,6 +25,8 @@ pub(super) struct World {
     pub(super) mood: Cell<Mood>,
     /// What the receiver has, by idempotency id.
     pub(super) received: RefCell<BTreeMap<String, String>>,
+    /// Whether anything was a fault so far.
+    pub(super) faults: Cell<bool>,
     pub(super) log: bool,
 }
 
@@ -42,6 +46,15 @@ impl World {
     pub(super) fn say(&self, what: impl FnOnce() -> String) {
         if self.log {
             println!("{:>9.1} s  {}", self.monotonic.get() as f64 / 1e9, what());
+        }
+    }
+
+    /// A fault, if it is that time.
+    pub(super) fn may_fault(&self) {
+        if self.mood.get() == Mood::Faulty && self.below(2) == 0 {
+            self.faults.set(true);
+            // Not by a panic, which would be printed.
+            std::panic::resume_unwind(Box::new("a fault"));
         }
     }
 
