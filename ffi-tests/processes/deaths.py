@@ -75,6 +75,43 @@ def fault_in_a_recovery(data):
     assert payloads.requests(data, "Controller/poisoned") == RECORDS - 1, "and only once"
 
 
+def unreadable_sectors(data):
+    """A dead process's file of which the disk does not give back every other segment: no signal, and
+    not at once taken for all there is; then the rest is delivered, and the file kept and told of."""
+    dies_with(_fill_and_die, data)
+    with open(os.path.join(data, "accepted")) as file:
+        accepted = int(file.read())
+    go_read, go_write = os.pipe()
+    said_read, said_write = os.pipe()
+
+    def recover():
+        assert os.read(go_read, 1)
+        core = Core(data_dir=data, background=False)
+        # Each look reads the head, and then the first segment, which fails: the first of them gives up.
+        for _ in range(4):
+            assert core.flush() in SAFE
+            assert core.stats()["recovered_files"] == 0, "taken for all there is at once"
+        assert core.flush() in SAFE and core.stats()["recovered_files"] == 1
+        os.write(said_write, b"%d" % core.stats()["recovered_segments_damaged"])
+        assert core.shutdown() in SAFE
+
+    process = started(recover)
+    tracer = subprocess.Popen(
+        ["strace", "-f", "-qq", "-o", os.path.join(os.path.dirname(data), "strace"), "-p", str(process.pid),
+         "-e", "trace=pread64", "-e", "inject=pread64:error=EIO:when=2+2"], stderr=subprocess.DEVNULL)  # fmt: skip
+    while "TracerPid:\t0" in open("/proc/%d/status" % process.pid).read():
+        assert tracer.poll() is None, "strace did not attach"
+        time.sleep(0.002)
+    os.write(go_write, b"x")
+    done(process)
+    tracer.wait(30)
+    damaged = int(os.read(said_read, 20))
+    delivered = payloads.requests(data, "Controller/before")
+    assert damaged > 5 and 0 < delivered < accepted, (damaged, delivered, accepted)
+    assert len(_set_aside(data)) == 1 and not segment_files(data), _set_aside(data)
+    print("%d segments could not be read: %d of %d requests delivered" % (damaged, delivered, accepted))
+
+
 def _fill_and_die(data):
     core = Core(data_dir=data, background=False)
     accepted = core.fill("Controller/before", 10**6)
@@ -149,4 +186,4 @@ def _memory(data):
 
 
 TESTS = {"flipped-bits": flipped_bits, "fault-in-a-recovery": fault_in_a_recovery,
-         "quick-restart": quick_restart, "memory": memory}  # fmt: skip
+         "unreadable-sectors": unreadable_sectors, "quick-restart": quick_restart, "memory": memory}  # fmt: skip

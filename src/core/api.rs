@@ -15,6 +15,7 @@ pub use crate::recorder::Room;
 use crate::recorder::{self, InternError, NewIds, Recorder, Refusal, clock};
 use crate::spool::Safety;
 use crate::sql::{self, Dialect, Scratch};
+use crate::sys::wait::lock_until;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -55,6 +56,7 @@ pub fn intern(handle: Handle, name: &[u8]) -> Result<NameId, Failure> {
         InternError::Full => Failure::Limit("16,384 names are interned; pass the string itself"),
         InternError::TooLong => Failure::TooLarge("a name is at most 1,024 bytes"),
         InternError::Busy => Failure::Busy,
+        InternError::Ended => Failure::ShutDown,
     })
 }
 
@@ -271,11 +273,17 @@ pub fn flush(handle: Handle, timeout_ms: u32) -> Result<Done, Failure> {
 /// Shuts down.
 pub fn shutdown(handle: Handle, timeout_ms: u32) -> Result<Done, Failure> {
     crate::sys::fork::check();
-    let Some(core) = registry::end(handle)? else { return Ok(Done::Ok) };
     let deadline = deadline(timeout_ms);
+    // A start is waited for even by who would not wait: without that, nothing ends.
+    let Some(core) = registry::end(handle, deadline.max(Instant::now() + END))? else {
+        return Ok(Done::Ok);
+    };
     recorder::retire(core.slot, &core.recorder, deadline);
     finish(core, Extent::Shutdown, deadline)
 }
+
+/// How long a shutdown waits at least for another core that is being made.
+const END: Duration = Duration::from_millis(100);
 
 fn deadline(timeout_ms: u32) -> Instant {
     Instant::now() + Duration::from_millis(timeout_ms.into())
@@ -286,18 +294,32 @@ fn finish(core: &Core, extent: Extent, deadline: Instant) -> Result<Done, Failur
     let ticket = core.board.request(extent == Extent::Shutdown);
     match core.threads.worker.get() {
         Some(worker) => worker.unpark(),
-        None => {
-            recovery::recover(core);
-            let safety = worker::settle(core, extent).map_or(Safety::Disk, |s| s.safety);
-            core.board.note_settled(ticket, safety);
-            let left = worker::courier_round(core, true, deadline);
-            if extent == Extent::Shutdown {
-                core.empty();
-            }
-            core.board.note_couriered(ticket, left);
-        }
+        None => work(core, ticket, deadline),
     }
     core.board.wait(ticket, deadline, || in_memory(core))
+}
+
+/// Does here what is asked for. While another thread is at it, that is waited for until `deadline`;
+/// what a shutdown asked for that gave up waiting, the other does.
+fn work(core: &Core, ticket: u64, deadline: Instant) {
+    recovery::recover(core, Some(deadline));
+    loop {
+        let requested = core.board.requested();
+        let wanted = if requested.is_ending { requested.ticket } else { ticket };
+        if core.board.is_couriered(wanted) {
+            return;
+        }
+        let extent = if requested.is_ending { Extent::Shutdown } else { Extent::Flush };
+        let Some(pipeline) = lock_until(&core.pipeline, deadline) else { return };
+        let settled = worker::settle_in(core, pipeline, extent);
+        core.board.note_settled(requested.satisfied(), settled.map_or(Safety::Disk, |s| s.safety));
+        let Some(courier) = lock_until(&core.courier, deadline) else { return };
+        let left = worker::courier_round_in(core, courier, true, deadline);
+        if requested.is_ending {
+            core.empty();
+        }
+        core.board.note_couriered(requested.satisfied(), left);
+    }
 }
 
 /// How many spans are in memory alone; for a message, so a disk that hangs is not waited for.

@@ -9,6 +9,7 @@ use crate::payload::Metadata;
 use crate::recorder::{self, Ending, NameTable, Recorder, SUFFIX, SegmentFile, clock};
 use crate::spool::{Place, Spool};
 use crate::sys::{dir::Dir, host, random};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -63,6 +64,9 @@ pub(super) struct Snapshot {
     pub(super) records_drained: u64,
 }
 
+/// How long a name that is being interned is waited for at the end.
+const LAST_NAME: Duration = Duration::from_secs(1);
+
 /// What was recovered from dead processes.
 #[derive(Debug, Default)]
 pub(super) struct Recovered {
@@ -73,6 +77,8 @@ pub(super) struct Recovered {
     pub(super) unreadable: AtomicU64,
     /// Files of other versions of this library, as of the last look.
     pub(super) other_versions: AtomicU64,
+    /// Files that the disk does not give back, and at how many looks.
+    pub(super) failing: Mutex<HashMap<String, u32>>,
 }
 
 /// Where files lie, for the diagnosis.
@@ -203,7 +209,9 @@ impl Core {
         let spool = || self.spool.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         // What is written and has no name yet gets it from whoever finds the file for records.
         let ending = if spool().has_unnamed() { Ending::Left } else { Ending::Done };
-        if recorder::is_quiet(Instant::now()) {
+        if recorder::is_quiet(Instant::now())
+            && self.recorder.close_names(Instant::now() + LAST_NAME)
+        {
             self.recorder.release_segments(ending);
         } else {
             // A call is still under way, though it was waited for: its segment stays what it is, and

@@ -5,17 +5,24 @@ use super::log::Level;
 use super::setup::Setup;
 use crate::engine::{Engine, EngineConfig};
 use crate::record::Record;
-use crate::recorder::{Adopted, SUFFIX, SegmentFile, clock};
+use crate::recorder::{Adopted, Gaps, SUFFIX, SegmentFile, clock};
 use crate::spool::Safety;
+use std::collections::HashMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Looks at which a file cannot be read, a quarter of a minute apart, before it is read in part.
+const PATIENCE: u32 = 4;
+/// Files that cannot be read that are remembered.
+const MOST_FAILING: usize = 1000;
 
 /// Looks for files whose owner is dead, and brings what is in them into the spool: each record
-/// once, whenever this process dies in between, and whoever else tries at the same time. Whether
-/// there were any.
-pub(super) fn recover(core: &Core) -> bool {
+/// once, whenever this process dies in between, and whoever else tries at the same time. Begins with
+/// no file after `deadline`. Whether there were any.
+pub(super) fn recover(core: &Core, deadline: Option<Instant>) -> bool {
     let Some(dir) = &core.files else { return false };
     let mut found = false;
     let mut others = Vec::new();
@@ -23,7 +30,11 @@ pub(super) fn recover(core: &Core) -> bool {
         if !name.ends_with(SUFFIX) {
             continue;
         }
-        match dir.duplicate().and_then(|dir| SegmentFile::adopt(dir, name.clone())) {
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            break;
+        }
+        let gaps = gaps_for(core, &name);
+        match dir.duplicate().and_then(|dir| SegmentFile::adopt(dir, name.clone(), gaps)) {
             Ok(Adopted::File(file)) => {
                 found = true;
                 // What is a fault here is to be one of this file alone.
@@ -41,7 +52,13 @@ pub(super) fn recover(core: &Core) -> bool {
                 core.recovered.unreadable.fetch_add(1, Ordering::Relaxed);
                 core.log.add(Level::Error, || format!("{name}: no segment file; set aside"));
             }
-            Err(error) => core.log.add(Level::Warn, || format!("{name}: {error}")),
+            Err(error) => {
+                core.log.add(Level::Warn, || format!("{name}: {error}"));
+                let mut failing = failing(core);
+                if failing.len() < MOST_FAILING || failing.contains_key(&name) {
+                    *failing.entry(name).or_default() += 1;
+                }
+            }
         }
     }
     // Told when it changes, not at every look.
@@ -56,13 +73,25 @@ pub(super) fn recover(core: &Core) -> bool {
     found
 }
 
+/// A disk that fails may be back in a while: only then is what it gives back taken for all there is.
+fn gaps_for(core: &Core, name: &str) -> Gaps {
+    match failing(core).get(name) {
+        Some(looks) if *looks >= PATIENCE => Gaps::Emptied,
+        _ => Gaps::Refused,
+    }
+}
+
+fn failing(core: &Core) -> MutexGuard<'_, HashMap<String, u32>> {
+    core.recovered.failing.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Hands on the records of this application's dead processes that are yet to be recovered, and
 /// leaves them where they are.
 pub(super) fn look(setup: &Setup, mut each: impl FnMut(&Record<'_>)) -> io::Result<()> {
     let Some(dir) = setup.spool_dir(&setup.place())? else { return Ok(()) };
     for (name, _) in dir.files()?.into_iter().filter(|(name, _)| name.ends_with(SUFFIX)) {
         // One that cannot be read is not recovered either.
-        if let Ok(Adopted::File(file)) = SegmentFile::adopt(dir.duplicate()?, name) {
+        if let Ok(Adopted::File(file)) = SegmentFile::adopt(dir.duplicate()?, name, Gaps::Refused) {
             file.recover(|record, _| each(record));
             file.let_go();
         }

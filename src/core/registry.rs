@@ -7,8 +7,10 @@ use crate::recorder::{self, MAX_RECORDERS, NameTable};
 use crate::sys::fork::{self, PerProcess};
 use crate::sys::leaked::Leaked;
 use crate::sys::random;
+use crate::sys::wait::lock_until;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// A handle: a recorder's stamp, and its slot in the lowest five bits. Below 2^53, so that it
 /// survives in a language's double or small integer; random, so that a number somebody made up
@@ -139,6 +141,9 @@ pub(super) fn find(handle: Handle) -> Result<&'static Core, Failure> {
     }
 }
 
+/// How long a child's first call waits for another thread that makes a core.
+const REVIVAL: Duration = Duration::from_millis(500);
+
 /// A child's first call: builds its own core after its parent's, under the same handle.
 #[cold]
 fn revive(
@@ -146,7 +151,7 @@ fn revive(
     slot: &'static Slot,
     handle: Handle,
 ) -> Result<&'static Core, Failure> {
-    let _making = registry.making.lock().unwrap_or_else(PoisonError::into_inner);
+    let _making = lock_until(&registry.making, Instant::now() + REVIVAL).ok_or(Failure::Busy)?;
     // It may have ended, or its slot become another's, while the lock was waited for.
     check(slot, handle)?;
     if let Some(core) = slot.core.get() {
@@ -158,12 +163,14 @@ fn revive(
     Ok(launch(slot, core))
 }
 
-/// Marks a core as ended. `Ok(None)`: a child that never used it, so there is nothing to end.
-pub(super) fn end(handle: Handle) -> Result<Option<&'static Core>, Failure> {
+/// Marks a core as ended. `Ok(None)`: a child that never used it, so there is nothing to end. `Busy`:
+/// another core was being made until `deadline`.
+pub(super) fn end(handle: Handle, deadline: Instant) -> Result<Option<&'static Core>, Failure> {
     let registry = current();
     let slot = registry.slots.get(slot_of(handle)).ok_or(Failure::Handle)?;
-    // Before the handle is looked at: a start that reuses the slot is through then.
-    let _making = registry.making.lock().unwrap_or_else(PoisonError::into_inner);
+    check(slot, handle)?;
+    // A start that reuses the slot is through once this is had: so it is looked at once more.
+    let _making = lock_until(&registry.making, deadline).ok_or(Failure::Busy)?;
     check(slot, handle)?;
     slot.ended.store(true, Ordering::Release);
     Ok(slot.core.get())

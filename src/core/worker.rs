@@ -2,10 +2,10 @@
 //! crosses a network. Both sleep in `park_timeout`, catch their own panics, and end with the core.
 
 use super::board::{Left, Requested};
-use super::courier::GRACE;
+use super::courier::{Courier, GRACE};
 use super::instance::{Core, Snapshot};
 use super::log::Level;
-use super::pipeline::{Extent, Settled};
+use super::pipeline::{Extent, Pipeline, Settled};
 use super::recovery;
 use crate::model::Minute;
 use crate::recorder::{self, SegmentFile, clock};
@@ -13,8 +13,8 @@ use crate::spool::Safety;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::thread;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The longest sleep of a core with something to do: it wakes once a second.
@@ -106,7 +106,7 @@ fn worker_turn(core: &'static Core, turn: &mut Turn) {
     core.test_panic("worker");
     if Instant::now() >= turn.next_recovery {
         turn.next_recovery = Instant::now() + RECOVERY;
-        if recovery::recover(core) {
+        if recovery::recover(core, None) {
             turn.busy = Some(Instant::now());
         }
     }
@@ -232,8 +232,18 @@ fn deliver(core: &Core, turn: &mut Turn, requested: Requested, deadline: Instant
 }
 
 /// Runs the courier on this thread.
-pub(super) fn courier_round(core: &Core, everything: bool, deadline: Instant) -> Left {
-    let mut guard = core.courier.lock().unwrap_or_else(PoisonError::into_inner);
+fn courier_round(core: &Core, everything: bool, deadline: Instant) -> Left {
+    let guard = core.courier.lock().unwrap_or_else(PoisonError::into_inner);
+    courier_round_in(core, guard, everything, deadline)
+}
+
+/// As [`courier_round`].
+pub(super) fn courier_round_in(
+    core: &Core,
+    mut guard: MutexGuard<'_, Option<Courier>>,
+    everything: bool,
+    deadline: Instant,
+) -> Left {
     let Some(courier) = guard.as_mut() else { return Left::Waiting(Safety::Disk) };
     let left = courier.round(core, everything, deadline);
     let mut snapshot = core.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
@@ -259,8 +269,16 @@ fn until_next(core: &Core, left: Left) -> Duration {
 }
 
 /// Runs the pipeline on this thread. `None` once the core is empty.
-pub(super) fn settle(core: &Core, extent: Extent) -> Option<Settled> {
-    let mut guard = core.pipeline.lock().unwrap_or_else(PoisonError::into_inner);
+fn settle(core: &Core, extent: Extent) -> Option<Settled> {
+    settle_in(core, core.pipeline.lock().unwrap_or_else(PoisonError::into_inner), extent)
+}
+
+/// As [`settle`].
+pub(super) fn settle_in(
+    core: &Core,
+    mut guard: MutexGuard<'_, Option<Pipeline>>,
+    extent: Extent,
+) -> Option<Settled> {
     let pipeline = guard.as_mut()?;
     let settled = pipeline.settle(core, extent);
     let mut snapshot = core.snapshot.lock().unwrap_or_else(PoisonError::into_inner);

@@ -37,6 +37,9 @@ struct FileHeader {
     committed: AtomicU64,
     /// Who owned it.
     process: AtomicU32,
+    /// The number of the checkpoint with which another process recovered all that is in it, in the
+    /// form of `committed`; 0 before that.
+    recovered: AtomicU64,
 }
 
 fn with_complement(number: u32) -> u64 {
@@ -65,6 +68,15 @@ pub enum Adopted {
     Unreadable,
 }
 
+/// What becomes of a file of which the disk does not give back all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gaps {
+    /// It is not opened.
+    Refused,
+    /// Segments that cannot be read are empty, and counted as damaged.
+    Emptied,
+}
+
 /// A segment file, open, locked and ours.
 #[derive(Debug)]
 pub struct SegmentFile {
@@ -72,7 +84,10 @@ pub struct SegmentFile {
     name: String,
     lock: Lock,
     header: Region,
+    /// Behind an owner's are the file's bytes themselves; behind a dead process's a copy of them.
     chunks: Mutex<Vec<Region>>,
+    /// Segments of a dead process that the disk does not give back.
+    pub(super) unread: u64,
 }
 
 impl SegmentFile {
@@ -85,7 +100,7 @@ impl SegmentFile {
             .inspect_err(|_| {
                 let _ = dir.remove(&name);
             })?;
-        let file = SegmentFile { dir, name, lock, header, chunks: Mutex::default() };
+        let file = SegmentFile { dir, name, lock, header, chunks: Mutex::default(), unread: 0 };
         let header = file.header();
         header.version.store(VERSION, Ordering::Relaxed);
         header.segment_bytes.store(SEGMENT_BYTES as u32, Ordering::Relaxed);
@@ -97,7 +112,7 @@ impl SegmentFile {
     }
 
     /// Opens a dead process's file.
-    pub fn adopt(dir: Dir, name: String) -> io::Result<Adopted> {
+    pub fn adopt(dir: Dir, name: String, gaps: Gaps) -> io::Result<Adopted> {
         let Some(lock) = dir.try_lock(&name)? else { return Ok(Adopted::Nothing) };
         let size = lock.size()?;
         if size < PAGE as u64 {
@@ -113,7 +128,7 @@ impl SegmentFile {
         }
         let chunks = (size - PAGE as u64) / CHUNK_BYTES as u64;
         let header = map_header(&lock)?;
-        let file = SegmentFile { dir, name, lock, header, chunks: Mutex::default() };
+        let mut file = SegmentFile { dir, name, lock, header, chunks: Mutex::default(), unread: 0 };
         let head = file.header();
         let magic = head.magic.load(Ordering::Acquire);
         let version = head.version.load(Ordering::Relaxed);
@@ -124,7 +139,10 @@ impl SegmentFile {
             return Ok(Adopted::Nothing);
         }
         let is_readable = |file: &SegmentFile| {
-            file.header().committed.load(Ordering::Relaxed) == with_complement(file.committed())
+            let is_whole = |number: u64| number == with_complement(number as u32);
+            let recovered = file.header().recovered.load(Ordering::Relaxed);
+            is_whole(file.header().committed.load(Ordering::Relaxed))
+                && (recovered == 0 || is_whole(recovered))
         };
         if magic != MAGIC || (version == VERSION && !is_readable(&file)) {
             file.set_aside();
@@ -135,7 +153,7 @@ impl SegmentFile {
             return Ok(Adopted::OtherVersion(version));
         }
         for _ in 0..chunks {
-            file.map_chunk()?;
+            file.read_chunk(gaps)?;
         }
         Ok(Adopted::File(file))
     }
@@ -169,6 +187,17 @@ impl SegmentFile {
         self.header().committed.store(with_complement(number), Ordering::Release);
     }
 
+    /// From here on nothing counts that is in its segments: all of it is in checkpoint `number`.
+    pub fn commit_recovery(&self, number: u32) {
+        self.header().recovered.store(with_complement(number), Ordering::Release);
+        self.commit(number);
+    }
+
+    /// Whether another process recovered it, and committed that.
+    pub(super) fn is_recovered(&self) -> bool {
+        self.header().recovered.load(Ordering::Acquire) == with_complement(self.committed())
+    }
+
     /// Makes what is in it outlive the machine: the last checkpoint before what it made safe elsewhere
     /// is given its name, or both might count after a loss of power.
     pub fn sync(&self) -> io::Result<()> {
@@ -195,6 +224,28 @@ impl SegmentFile {
         shared.inspect_err(|_| give_region(region))?;
         chunks.push(region);
         Ok(region)
+    }
+
+    /// Reads a dead process's next chunk, segment by segment. Behind a mapping, what the disk does not
+    /// give back would be a SIGBUS.
+    fn read_chunk(&mut self, gaps: Gaps) -> io::Result<()> {
+        let region = take_region()?;
+        let chunks = self.chunks.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let offset = offset_of(chunks.len());
+        chunks.push(region);
+        // SAFETY: a spare region, which nobody else uses; any bytes are valid.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(region.start.as_ptr(), region.len) };
+        for (at, segment) in bytes.chunks_mut(SEGMENT_BYTES).enumerate() {
+            match self.lock.read_at(segment, offset + (at * SEGMENT_BYTES) as u64) {
+                Ok(()) => {}
+                Err(_) if gaps == Gaps::Emptied => {
+                    segment.fill(0);
+                    self.unread += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// All its segments, in order.

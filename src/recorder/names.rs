@@ -21,6 +21,8 @@ pub enum InternError {
     TooLong,
     /// Another thread held the table for long.
     Busy,
+    /// The recorder has ended.
+    Ended,
 }
 
 type Entry = &'static str;
@@ -64,7 +66,7 @@ impl NameTable {
     pub fn intern(
         &self,
         name: &str,
-        keep: impl FnOnce(NameId, &str) -> bool,
+        keep: impl FnOnce(NameId, &str) -> Result<(), InternError>,
     ) -> Result<NameId, InternError> {
         if name.is_empty() {
             return Ok(NameId(0));
@@ -77,9 +79,10 @@ impl NameTable {
             return Ok(id);
         }
         let next = NameId(self.len.load(Ordering::Relaxed) + 1);
-        if next.0 as usize > NAMES || !keep(next, name) {
+        if next.0 as usize > NAMES {
             return Err(InternError::Full);
         }
+        keep(next, name)?;
         // Names live as long as the process: ids may be in segments, and in children.
         let name: Entry = Box::leak(name.to_owned().into_boxed_str());
         Ok(self.append(&mut index, name))

@@ -96,6 +96,15 @@ pub enum Ending {
     Left,
 }
 
+/// Where definitions of names are written.
+enum NameLog {
+    Empty,
+    /// Up to here in this segment.
+    At(Segment, u32),
+    /// Nowhere any more: the segments may be another recorder's.
+    Closed,
+}
+
 /// The segments of one core, and the queues they travel through.
 pub struct Recorder {
     pub(super) stamp: u64,
@@ -118,7 +127,7 @@ pub struct Recorder {
     pub(super) arena: Arena,
     /// Interned names.
     pub names: NameTable,
-    name_log: Mutex<Option<(Segment, u32)>>,
+    name_log: Mutex<NameLog>,
     /// Counts.
     pub counters: RecorderCounters,
     drainer: OnceLock<std::thread::Thread>,
@@ -152,7 +161,7 @@ impl Recorder {
             shared: Shared::default(),
             arena: Arena::new(file),
             names,
-            name_log: Mutex::new(None),
+            name_log: Mutex::new(NameLog::Empty),
             counters: RecorderCounters::default(),
             drainer: OnceLock::new(),
             drainer_given: AtomicBool::new(false),
@@ -215,35 +224,57 @@ impl Recorder {
     fn log_inherited_names(&self) {
         for id in 1..=self.names.highest().0 {
             if let Some(text) = self.names.name(NameId(id)) {
-                self.log_name(NameId(id), text);
+                let _ = self.log_name(NameId(id), text);
             }
         }
     }
 
     /// Called under the name table's lock, so the log's own is free.
-    fn log_name(&self, id: NameId, text: &str) -> bool {
+    fn log_name(&self, id: NameId, text: &str) -> Result<(), InternError> {
         if self.arena.file.is_none() {
-            return true;
+            return Ok(());
         }
-        let Some(mut log) = self.name_log.try_lock() else { return false };
+        let Some(mut log) = self.name_log.try_lock() else { return Err(InternError::Busy) };
         let definition = NameDefinition { id, text: text.as_bytes() };
         for _ in 0..2 {
-            if let Some((segment, position)) = log.as_mut() {
-                // SAFETY: a segment for names, which only the log's holder writes.
-                let rest = unsafe { segment.rest(*position) };
-                if let Ok(fit) = Encoder::new(rest).name(&definition) {
-                    *position += fit.len as u32;
-                    segment.publish(*position);
-                    return true;
+            match &mut *log {
+                NameLog::Closed => return Err(InternError::Ended),
+                NameLog::At(segment, position) => {
+                    // SAFETY: a segment for names, which only the log's holder writes.
+                    let rest = unsafe { segment.rest(*position) };
+                    if let Ok(fit) = Encoder::new(rest).name(&definition) {
+                        *position += fit.len as u32;
+                        segment.publish(*position);
+                        return Ok(());
+                    }
                 }
+                NameLog::Empty => {}
             }
-            *log = self.take_beyond(Purpose::Names).map(|(_, segment)| (segment, 0));
+            *log = match self.take_beyond(Purpose::Names) {
+                Some((_, segment)) => NameLog::At(segment, 0),
+                None => NameLog::Empty,
+            };
         }
-        false
+        Err(InternError::Full)
     }
 
-    /// Gives all memory back to the process, and the file up. After `retire`, the last drain, and
-    /// once what was drained is safe elsewhere.
+    /// From here on no definition of a name is written: a call that is late gets no id. False when
+    /// one was being written until `deadline`.
+    pub fn close_names(&self, deadline: Instant) -> bool {
+        loop {
+            if let Some(mut log) = self.name_log.try_lock() {
+                *log = NameLog::Closed;
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            sync::sleep(Duration::from_micros(50));
+        }
+    }
+
+    /// Gives all memory back to the process, and the file up. After `retire`, `close_names`, the last
+    /// drain, and once what was drained is safe elsewhere.
     pub fn release_segments(&self, ending: Ending) {
         for (index, place) in self.directory.iter().enumerate() {
             if let Some(segment) = self.segment(index as u32) {

@@ -32,8 +32,11 @@ impl SegmentFile {
     /// Hands on every record that the last checkpoint does not cover.
     pub fn recover(&self, mut each: impl FnMut(&Record<'_>, &RecoveredNames)) -> Recovered {
         let committed = self.committed();
+        let mut found = Recovered { damaged: self.unread, ..Recovered::default() };
+        if self.is_recovered() {
+            return found;
+        }
         let segments = self.segments();
-        let mut found = Recovered::default();
         let mut names = RecoveredNames::default();
         for segment in &segments {
             // Whatever a segment says it is for: what it says may be what is damaged.
@@ -62,24 +65,11 @@ impl SegmentFile {
         }
         found
     }
-
-    /// Commits that everything recovered is safe elsewhere.
-    pub fn commit_recovery(&self, number: u32) {
-        for segment in self.segments() {
-            // All of it, whatever the published mark says.
-            segment.cover(number, u32::MAX);
-            if !segment.counts(number.saturating_sub(1)) {
-                // Was being made when the process died: it never counted.
-                segment.bear(u32::MAX);
-            }
-        }
-        self.commit(number);
-    }
 }
 
 fn bytes(segment: Segment, start: u32) -> &'static [u8] {
-    // SAFETY: the file is locked by us and its process dead: nobody writes; segments are not reset
-    // before the file is let go of, after the recovery.
+    // SAFETY: a copy of ours of what a dead process wrote: nobody writes it, and it is not reset before
+    // the file is let go of, after the recovery.
     unsafe { segment.published_from(start) }
 }
 

@@ -141,7 +141,7 @@ impl Segment {
         let believed = |covered: &AtomicU64| {
             let covered = covered.load(Ordering::Acquire);
             let (number, position) = ((covered >> 32) as u32, covered as u32);
-            number <= next && (position <= published || position == u32::MAX)
+            number <= next && position <= published
         };
         let is_free = header.state.load(Ordering::Acquire) & 3 == Phase::Free as u64;
         let covers = header.covered.iter().all(believed);
@@ -156,7 +156,7 @@ impl Segment {
         let is_sound = covers
             && published as usize <= CAPACITY
             && !(is_free && published > 0)
-            && (born <= next || born == u32::MAX)
+            && born <= next
             && (born == 0 || purpose == Purpose::Carried as u32)
             && purpose <= Purpose::Carried as u32;
         (start, is_sound)
@@ -273,10 +273,5 @@ impl Segment {
     /// Makes the segment count from checkpoint `number` on.
     pub(super) fn bear(self, number: u32) {
         self.header().born.store(number, Ordering::Release);
-    }
-
-    /// Whether the segment counts, `committed` being the last checkpoint's number.
-    pub(super) fn counts(self, committed: u32) -> bool {
-        self.header().born.load(Ordering::Acquire) <= committed
     }
 }

@@ -266,7 +266,7 @@ fn names_keep_their_ids_and_children_inherit_them() {
     struct Table(NameTable);
     impl Table {
         fn intern(&self, name: &str) -> Result<crate::model::NameId, InternError> {
-            self.0.intern(name, |_, _| true)
+            self.0.intern(name, |_, _| Ok(()))
         }
     }
     let table = Table(NameTable::default());
@@ -278,7 +278,7 @@ fn names_keep_their_ids_and_children_inherit_them() {
     use crate::record::Names;
     let child = NameTable::inherit(&table.0);
     assert_eq!(child.name(id), Some("Controller/users"));
-    assert_eq!(child.intern("SQL/Query", |_, _| true), table.intern("SQL/Query"));
+    assert_eq!(child.intern("SQL/Query", |_, _| Ok(())), table.intern("SQL/Query"));
     for n in table.0.highest().0..NAMES as u32 {
         table.intern(&format!("n{n}")).unwrap();
     }

@@ -438,7 +438,9 @@ fn faulty(period: &Count, id: &str) -> Vec<Body> {
 fn a_period_that_is_a_fault_to_render_keeps_nothing_from_others() {
     let (disk, open) = virtual_spools();
     let mut spool = open(1);
-    [1, 1001, 2, 1].map(|spans| spool.put(count(7, spans)));
+    for spans in [1, 1001, 2, 1] {
+        spool.put(count(7, spans));
+    }
     let mut delivered = 0;
     for minute in 8..28 {
         spool.put(count(minute, 1));
@@ -455,13 +457,17 @@ fn a_period_that_is_a_fault_to_render_keeps_nothing_from_others() {
 fn when_all_is_a_fault_nothing_is_given_up() {
     let (disk, open) = virtual_spools();
     let mut spool = open(1);
-    (1..9).for_each(|minute| drop(spool.put(count(minute, 1001))));
+    for minute in 1..9 {
+        spool.put(count(minute, 1001));
+    }
     for _ in 0..20 {
         assert_eq!(deliver(&mut spool, faulty), 0);
     }
     // Without a disk likewise.
     disk.borrow_mut().capacity = Some(0);
-    (11..19).for_each(|minute| drop(spool.put(count(minute, 1001))));
+    for minute in 11..19 {
+        spool.put(count(minute, 1001));
+    }
     for _ in 0..20 {
         assert_eq!(deliver(&mut spool, faulty), 0);
     }
@@ -489,7 +495,9 @@ fn what_replaces_others_and_cannot_be_read_keeps_only_these() {
     for ending in [".merging", ".parcel"] {
         let (disk, open) = virtual_spools();
         let mut spool = open(1);
-        [1, 2].map(|spans| spool.put(count(7, spans)));
+        for spans in [1, 2] {
+            spool.put(count(7, spans));
+        }
         let sources = disk.borrow().files.clone();
         if ending == ".parcel" {
             let claim = spool.claim().unwrap().unwrap();

@@ -97,16 +97,34 @@ impl Lock {
 
     /// Four bytes of the file, as a number in this machine's order.
     pub fn read_u32(&self, offset: usize) -> io::Result<u32> {
-        let fd = self.fd().ok_or(io::ErrorKind::NotFound)?.as_raw_fd();
         let mut bytes = [0u8; 4];
-        let offset = libc::off_t::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
-        // SAFETY: the descriptor is open, the buffer writable for its length.
-        let read = unsafe { libc::pread(fd, bytes.as_mut_ptr().cast(), bytes.len(), offset) };
-        if read == 4 {
-            Ok(u32::from_ne_bytes(bytes))
-        } else {
-            Err(io::ErrorKind::UnexpectedEof.into())
+        self.read_at(&mut bytes, offset as u64)?;
+        Ok(u32::from_ne_bytes(bytes))
+    }
+
+    /// Fills a buffer from `offset` on. What cannot be read is an error here; behind a mapping it
+    /// would be a signal.
+    pub fn read_at(&self, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
+        let fd = self.fd().ok_or(io::ErrorKind::NotFound)?.as_raw_fd();
+        while !bytes.is_empty() {
+            let at = libc::off_t::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+            // SAFETY: the descriptor is open, the buffer writable for its length.
+            let read = unsafe { libc::pread(fd, bytes.as_mut_ptr().cast(), bytes.len(), at) };
+            match usize::try_from(read) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(read) => {
+                    bytes = bytes.get_mut(read..).unwrap_or_default();
+                    offset += read as u64;
+                }
+                Err(_) => {
+                    let error = io::Error::last_os_error();
+                    if error.kind() != io::ErrorKind::Interrupted {
+                        return Err(error);
+                    }
+                }
+            }
         }
+        Ok(())
     }
 
     /// Lets go of it.

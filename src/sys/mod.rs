@@ -17,6 +17,7 @@ pub mod poll;
 pub mod random;
 pub mod sync;
 pub mod thread;
+pub mod wait;
 
 /// Panics, because the option `test_panic` asks for it: how the tests see that a fault stays
 /// inside the shipped object.

@@ -6,7 +6,7 @@ use scoutcore::engine::{Engine, EngineConfig, Period};
 use scoutcore::model::{NameId, UnixNanos};
 use scoutcore::payload::{Metadata, checkin, errors, server_load};
 use scoutcore::record::{Names, Record, decode, validate};
-use scoutcore::recorder::{Adopted, Recovered, SUFFIX, SegmentFile};
+use scoutcore::recorder::{Adopted, Gaps, Recovered, SUFFIX, SegmentFile};
 use scoutcore::spool::{self, Parcel};
 use scoutcore::sys::dir::{Dir, Trust};
 use std::fs::File;
@@ -128,7 +128,8 @@ pub fn segments(data: &[u8]) {
 }
 
 fn recover(dir: Dir) {
-    let adopted = SegmentFile::adopt(dir, NAME.clone()).expect("a file that can be read");
+    let adopted =
+        SegmentFile::adopt(dir, NAME.clone(), Gaps::Refused).expect("a file that can be read");
     let Adopted::File(file) = adopted else { return };
     let mut engine = Engine::new(EngineConfig::default(), [1, 2], NOW);
     let found = file.recover(|record, names| engine.ingest(record, names, NOW));

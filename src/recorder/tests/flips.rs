@@ -17,7 +17,7 @@ fn copy_name() -> String {
 /// What a recovery of the copy finds; `None` when the file is set aside as a whole.
 fn recovered(dir: &Dir) -> Option<(Vec<u64>, u64)> {
     let name = format!("{}{SUFFIX}", copy_name());
-    let adopted = SegmentFile::adopt(dir.duplicate().unwrap(), name).unwrap();
+    let adopted = SegmentFile::adopt(dir.duplicate().unwrap(), name, Gaps::Refused).unwrap();
     let mut ids = Vec::new();
     let found = match &adopted {
         Adopted::File(file) => file.recover(|record, _| {
