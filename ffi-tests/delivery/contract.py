@@ -241,6 +241,36 @@ def silence():
 
 
 @test
+def without_a_background_thread_deadlines_are_kept_too():
+    """One thread's flush waits for a slow receiver; another's flush and shutdown do not wait for that,
+    and what the shutdown asked for is done by the first."""
+    asked = threading.Event()
+
+    def slowly(connection, request, n):
+        asked.set()
+        time.sleep(2)
+        return reply(200)(connection, request, n)
+
+    receiver = Receiver(slowly)
+    core = Core(url(receiver), background=False, http_timeout_ms=6000)
+    core.request()
+    statuses = []
+    first = threading.Thread(target=lambda: statuses.append(core.flush(20000)))
+    first.start()
+    assert asked.wait(10)
+    core.request()
+    for ask in (core.flush, core.shutdown):
+        began = time.monotonic()
+        assert ask(200) == SPOOLED
+        assert time.monotonic() - began < 1, "it waited for another's delivery"
+    first.join()
+    assert statuses == [0], statuses
+    assert sum(calls(r.json) for r in receiver.requests) == 2
+    left = [name for _, _, names in os.walk(core.folder) for name in names if name != "lock"]
+    assert not left, left
+
+
+@test
 def silence_in_the_middle_of_the_headers():
     stubborn(lambda c, r, n: (c.sendall(b"HTTP/1.1 200 OK\r\nContent-"), time.sleep(20)) and False)
 

@@ -26,10 +26,13 @@ pub(super) fn recover(core: &Core, deadline: Option<Instant>) -> bool {
     let Some(dir) = &core.files else { return false };
     let mut found = false;
     let mut others = Vec::new();
-    for (name, _) in dir.files().into_iter().flatten() {
-        if !name.ends_with(SUFFIX) {
-            continue;
-        }
+    let Ok(files) = dir.files() else { return false };
+    let names: Vec<String> = files.into_iter().map(|(name, _)| name).collect();
+    let has_file = |signature: &str| {
+        names.iter().any(|name| name.strip_suffix(SUFFIX).is_some_and(|of| of == signature))
+    };
+    core.spool.lock().unwrap_or_else(PoisonError::into_inner).name_orphans(has_file);
+    for name in names.iter().filter(|name| name.ends_with(SUFFIX)).cloned() {
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             break;
         }

@@ -1,8 +1,11 @@
 use super::{Outcome, Payload, Transport};
 use crate::model::{Minute, UnixNanos};
-use crate::sys::dir::{Dir, Trust};
+use crate::sys::dir::{Dir, Trust, is_temporary};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// How payloads' files end.
+const KINDS: [&str; 3] = [".checkin.json", ".errors.json", ".app_server_load.json"];
 
 /// Writes payloads as files: `20261122T0657Z-<id>.checkin.json`, the minute in UTC.
 ///
@@ -29,7 +32,13 @@ impl DirectorySink {
     fn write(&mut self, payload: &Payload<'_>) -> std::io::Result<()> {
         let dir = match &mut self.dir {
             Some(dir) => dir,
-            none => none.insert(Dir::create(&self.path, Trust::Given)?),
+            none => {
+                let dir = Dir::create(&self.path, Trust::Given)?;
+                dir.remove_stale(|name| {
+                    is_temporary(name) && KINDS.iter().any(|kind| name.contains(kind))
+                });
+                none.insert(dir)
+            }
         };
         let name = format!("{}-{}.{}.json", stamp(payload.minute), payload.id, payload.kind);
         dir.write_durably(&name, payload.json.as_bytes())?;
@@ -60,8 +69,7 @@ fn stamp(minute: Minute) -> String {
 
 fn keep_newest(dir: &Dir, limit_bytes: u64) -> std::io::Result<()> {
     let mut files = dir.files()?;
-    let kinds = [".checkin.json", ".errors.json", ".app_server_load.json"];
-    files.retain(|(name, _)| kinds.iter().any(|kind| name.ends_with(kind)));
+    files.retain(|(name, _)| KINDS.iter().any(|kind| name.ends_with(kind)));
     let mut bytes: u64 = files.iter().map(|(_, size)| size).sum();
     if bytes <= limit_bytes {
         return Ok(());

@@ -3,6 +3,7 @@
 use super::status::*;
 use crate::core::{self, Done, Failure};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a guarded body may return when it went well.
 pub(super) trait Status {
@@ -106,6 +107,9 @@ fn status_of(failure: &Failure) -> scout_status_t {
 /// A caught panic is answered with a status; it must not also be printed to the host's standard
 /// error. This library's copy of std is its own, so the host's panics are not concerned.
 pub(super) fn silence_panics() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| std::panic::set_hook(Box::new(|_| {})));
+    static IS_SET: AtomicBool = AtomicBool::new(false);
+    // The second thread does not wait for the first: neither would a child that is forked off now.
+    if !IS_SET.swap(true, Ordering::Relaxed) {
+        std::panic::set_hook(Box::new(|_| {}));
+    }
 }

@@ -1,10 +1,9 @@
 use super::process::{MAX_RECORDERS, Process, current};
 use super::segment::Segment;
 use crate::sys::sync::{AtomicBool, AtomicU32, Watch};
-use crate::sys::thread::{ExitHook, add_by_owner};
+use crate::sys::thread::{ExitHook, LazyExitHook, add_by_owner};
 use crate::sys::{fork, leaked::Leaked, local, random};
 use std::cell::UnsafeCell;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a thread keeps for one recorder.
@@ -50,7 +49,7 @@ struct ErrorText {
 
 const ERROR_BYTES: usize = 512;
 
-static EXIT: OnceLock<Option<ExitHook>> = OnceLock::new();
+static EXIT: LazyExitHook = LazyExitHook::new();
 
 /// All records of a process; grows to the highest number of threads that recorded at once.
 #[derive(Default)]
@@ -188,10 +187,10 @@ pub(super) fn prepare() {
     }
 }
 
-fn exit_hook() -> &'static Option<ExitHook> {
+fn exit_hook() -> Option<ExitHook> {
     // SAFETY: `on_exit` is a plain function of an object that is never unmapped; it is armed with
     // leaked records only.
-    EXIT.get_or_init(|| unsafe { ExitHook::new(on_exit) })
+    unsafe { EXIT.get(on_exit) }
 }
 
 /// Asks to be told of the thread's end. A checker's threads tell it themselves.

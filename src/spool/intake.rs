@@ -5,6 +5,7 @@ use super::frame;
 use super::name::{self, PENDING};
 use super::store::{Safety, Spool};
 use super::{Item, Storage};
+use crate::sys::dir::{STALE, is_temporary};
 use std::io;
 
 impl<T: Item, S: Storage> Spool<T, S> {
@@ -140,11 +141,29 @@ impl<T: Item, S: Storage> Spool<T, S> {
                 (Some(name), Some(number)) if number <= committed => dir.rename(&file, name),
                 (Some(_), _) => dir.remove(&file),
                 // It died while writing.
-                (None, _) if name::is_temporary(&file) => dir.remove(&file),
+                (None, _) if is_temporary(&file) => dir.remove(&file),
                 (None, _) => Ok(()),
             }?;
         }
         Ok(())
+    }
+}
+
+impl<T: Item> Spool<T> {
+    /// Gives names to what processes wrote that had no file for records, and died before they named it:
+    /// there is no other copy of it. `has_file` tells whether a signature's process has such a file,
+    /// and so will be recovered with it. Only what nobody wrote to for an hour; a process that lives
+    /// after all finds it named.
+    pub fn name_orphans(&mut self, has_file: impl Fn(&str) -> bool) {
+        let Some(dir) = &self.dir else { return };
+        for (file, _) in dir.files().into_iter().flatten() {
+            let is_orphan = name::signature_of_pending(&file).is_some_and(|of| !has_file(of))
+                && dir.age(&file).is_ok_and(|age| age >= STALE);
+            if is_orphan && let Some(name) = file.strip_suffix(PENDING) {
+                self.counters.write_errors += u64::from(dir.rename(&file, name).is_err());
+            }
+        }
+        dir.remove_stale(is_temporary);
     }
 }
 

@@ -89,9 +89,9 @@ pub(super) fn merged(
     format!("{:010}-{signature}m-{number}-{:010}-{spans}", first.0, last.0)
 }
 
-/// As [`super::Storage::write`] names what is not whole yet.
-pub(super) fn is_temporary(name: &str) -> bool {
-    name.starts_with('.') && name.ends_with(".tmp")
+/// The signature of the process that wrote a period that does not count yet.
+pub(super) fn signature_of_pending(name: &str) -> Option<&str> {
+    name.strip_suffix(PENDING)?.strip_suffix(PERIOD)?.split('-').nth(1)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! of that.
 
 use super::frame;
-use super::name::{self, ALONE, File, MERGED, MERGING, PARCEL};
+use super::name::{ALONE, File, MERGED, MERGING, PARCEL};
 use super::store::{Safety, Spool};
 use super::{Body, Item, Merged, Parcel, Storage, contained, merge};
 use crate::model::Minute;
@@ -47,7 +47,7 @@ impl<T: Item, S: Storage> Spool<T, S> {
         for (name, _) in dir.files()? {
             // Such files are written under a claim only: what is half written has no writer.
             let of_a_claim = name.contains(".parcel.") || name.contains(MERGING);
-            if name::is_temporary(&name) && of_a_claim {
+            if dir::is_temporary(&name) && of_a_claim {
                 let _ = dir.remove(&name);
             } else if name.ends_with(MERGING) {
                 merging.push(name);

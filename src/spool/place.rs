@@ -29,11 +29,15 @@ pub fn choose(configured: Option<&str>, environment: &Environment) -> Place {
     Place { found: None, passed_over }
 }
 
+/// How files begin that are only to see whether one can be made.
+const PROBE: &str = ".probe-";
+
 fn writable(dir: Dir, _: &Path) -> std::io::Result<Dir> {
     // Of a random name: in containers that share a volume, processes share their ids.
-    let probe = format!(".probe-{}-{:016x}", host::process_id(), random::seed()[0]);
+    let probe = format!("{PROBE}{}-{:016x}", host::process_id(), random::seed()[0]);
     dir.write_durably(&probe, b"")?;
     dir.remove(&probe)?;
+    dir.remove_stale(|name| name.starts_with(PROBE) || name.starts_with(&format!(".{PROBE}")));
     Ok(dir)
 }
 

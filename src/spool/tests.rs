@@ -541,3 +541,27 @@ fn what_can_never_be_read_is_set_aside_and_counted() {
     assert_eq!((counters.files_damaged, counters.spans_damaged), (1, 3));
     assert_eq!(disk.borrow().files.keys().collect::<Vec<_>>(), [&format!("{name}.damaged")]);
 }
+
+#[test]
+fn what_a_process_without_a_file_for_records_left_unnamed_is_named_after_an_hour() {
+    let path = directory("orphans");
+    for signature in 1..=3 {
+        let mut spool = open(&path, signature, 1 << 20);
+        let prepared =
+            spool.prepare(vec![count(signature, signature)], &signature.to_string(), 1, true);
+        // It dies here.
+        drop(prepared);
+    }
+    let pending = names(&path);
+    for name in pending.iter().filter(|name| !name.contains("-3-")) {
+        let file = std::fs::File::options().write(true).open(path.join(name)).unwrap();
+        let hours = std::time::Duration::from_secs(7300);
+        file.set_modified(std::time::SystemTime::now() - hours).unwrap();
+    }
+    let mut spool = open(&path, 4, 1 << 20);
+    spool.name_orphans(|signature| signature == "2");
+    let claim = spool.claim().unwrap().unwrap();
+    assert_eq!(spool.minutes(&claim, ALL), [Minute(1)], "2 has its file, 3 may still live");
+    assert_eq!(names(&path).iter().filter(|name| name.ends_with(".pending")).count(), 2);
+    std::fs::remove_dir_all(path).unwrap();
+}

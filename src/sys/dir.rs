@@ -9,6 +9,15 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// A file that is being written is written to within this time.
+pub const STALE: Duration = Duration::from_secs(3600);
+
+/// Whether it is how [`Dir::write`] calls what is not whole yet.
+pub fn is_temporary(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(".tmp")
+}
 
 /// An open directory. Should its process close all its descriptors, as programs do that become
 /// daemons, it is opened again by its path, if that still leads to the same directory.
@@ -213,6 +222,24 @@ impl Dir {
         Ok(regular.then(|| u64::try_from(stat.st_size).unwrap_or(0)))
     }
 
+    /// How long ago a file was written last; zero if that lies ahead, as after a step of the clock.
+    pub fn age(&self, name: &str) -> io::Result<Duration> {
+        let stat = self.stat(&c_string(name.as_bytes())?)?;
+        let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);
+        let written = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        Ok(SystemTime::now().duration_since(written).unwrap_or_default())
+    }
+
+    /// Removes files that processes which died left half written: those that `is_one` is true of, and
+    /// that nobody wrote to for an hour. What cannot be seen or removed stays.
+    pub fn remove_stale(&self, is_one: impl Fn(&str) -> bool) {
+        for (name, _) in self.files().into_iter().flatten() {
+            if is_one(&name) && self.age(&name).is_ok_and(|age| age >= STALE) {
+                let _ = self.remove(&name);
+            }
+        }
+    }
+
     /// Opens a file, made if it is not there, and locks it; `None` while somebody else has it
     /// locked, in this process or in another. The lock goes with the process, however it ends.
     pub fn try_lock(&self, name: &str) -> io::Result<Option<Lock>> {
@@ -291,6 +318,28 @@ mod tests {
         dir.remove("x").unwrap();
         dir.remove("x").unwrap();
         assert!(dir.files().unwrap().is_empty());
+        std::fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn what_is_half_written_goes_after_an_hour() {
+        let path = temporary("stale");
+        let dir = Dir::create(&path, Trust::Private).unwrap();
+        for name in [".old.1.tmp", ".new.1.tmp", ".ahead.1.tmp", "old"] {
+            dir.write_durably(name, b"half").unwrap();
+        }
+        let set = |name: &str, time| {
+            File::options().write(true).open(path.join(name)).unwrap().set_modified(time).unwrap();
+        };
+        let now = SystemTime::now();
+        set(".old.1.tmp", now - STALE - Duration::from_secs(2));
+        set("old", now - 2 * STALE);
+        set(".ahead.1.tmp", now + 9 * STALE);
+        assert!(dir.age("old").unwrap() >= 2 * STALE && dir.age(".ahead.1.tmp").unwrap().is_zero());
+        dir.remove_stale(is_temporary);
+        let mut left: Vec<_> = dir.files().unwrap().into_iter().map(|(name, _)| name).collect();
+        left.sort();
+        assert_eq!(left, [".ahead.1.tmp", ".new.1.tmp", "old"]);
         std::fs::remove_dir_all(path).unwrap();
     }
 

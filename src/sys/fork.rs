@@ -9,7 +9,6 @@
 
 use super::host::process_id;
 use super::leaked::Leaked;
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// A page to itself. Zero at first, so that it lies in anonymous memory, as wiping asks for.
@@ -27,7 +26,7 @@ static CURRENT: Page = Page { generation: AtomicU32::new(0), _rest: [0; PAGE - 4
 static LAST: AtomicU32 = AtomicU32::new(0);
 static PROCESS: AtomicU32 = AtomicU32::new(0);
 static IS_WIPED: AtomicBool = AtomicBool::new(false);
-static REGISTER: Once = Once::new();
+static IS_WATCHED: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn child() {
     begin_generation();
@@ -39,16 +38,22 @@ fn begin_generation() {
     CURRENT.generation.store(next, Ordering::Relaxed);
 }
 
-/// Asks the system to tell us of forks. Idempotent.
+/// Asks the system to tell us of forks. Idempotent; two threads that are first at once ask twice, which
+/// does no harm: neither waits for the other, so that a child that is forked off in between finds
+/// nothing to wait for.
 pub fn watch() {
-    REGISTER.call_once(|| {
-        current();
-        PROCESS.store(process_id(), Ordering::Relaxed);
-        IS_WIPED.store(wipe_in_children(), Ordering::Relaxed);
-        // SAFETY: the handler is async-signal-safe, and stays mapped: the object is linked
-        // with `-z nodelete`.
-        unsafe { libc::pthread_atfork(None, None, Some(child)) };
-    });
+    if IS_WATCHED.load(Ordering::Acquire) {
+        return;
+    }
+    // Forked off in between?
+    check();
+    current();
+    PROCESS.store(process_id(), Ordering::Relaxed);
+    IS_WIPED.store(wipe_in_children(), Ordering::Relaxed);
+    // SAFETY: the handler is async-signal-safe, and stays mapped: the object is linked with
+    // `-z nodelete`.
+    unsafe { libc::pthread_atfork(None, None, Some(child)) };
+    IS_WATCHED.store(true, Ordering::Release);
 }
 
 /// Has the kernel zero the generation's page in every child. False where it cannot (Linux before

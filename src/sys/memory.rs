@@ -64,9 +64,41 @@ fn map(
     }
 }
 
-/// File systems that write nothing in place, by their numbers (`statfs(2)`): btrfs, ZFS, bcachefs.
+/// File systems that write nothing in place, by their numbers (`statfs(2)`) and names.
 #[cfg(target_os = "linux")]
-const COPY_ON_WRITE: [u32; 3] = [0x9123_683e, 0x2fc1_2fc1, 0xca45_1a4e];
+const COPY_ON_WRITE: [(u32, &str); 3] =
+    [(0x9123_683e, "btrfs"), (0x2fc1_2fc1, "zfs"), (0xca45_1a4e, "bcachefs")];
+
+/// A container's root, mostly: in layers, on a file system that it does not name.
+#[cfg(target_os = "linux")]
+const OVERLAY: u32 = 0x794c_7630;
+
+/// Whether the layers of overlays lie on a file system that copies on write, as far as can be seen: in a
+/// container's table of mounts are files of the host's (`/etc/hosts` is one), from beside the layers.
+#[cfg(target_os = "linux")]
+fn overlay_copies() -> bool {
+    use std::sync::atomic::{AtomicU8, Ordering};
+    // Found out once: 1 is no, 2 is yes.
+    static KNOWN: AtomicU8 = AtomicU8::new(0);
+    match KNOWN.load(Ordering::Relaxed) {
+        0 => {
+            let copies =
+                std::fs::read("/proc/self/mountinfo").is_ok_and(|table| mounts_copy(&table));
+            KNOWN.store(1 + u8::from(copies), Ordering::Relaxed);
+            copies
+        }
+        known => known == 2,
+    }
+}
+
+/// Whether anything in a table of mounts (`proc_pid_mountinfo(5)`) copies on write.
+#[cfg(target_os = "linux")]
+fn mounts_copy(table: &[u8]) -> bool {
+    table.split(|byte| *byte == b'\n').any(|line| {
+        let mut words = line.split(|byte| *byte == b' ').skip_while(|word| *word != b"-").skip(1);
+        words.next().is_some_and(|kind| COPY_ON_WRITE.iter().any(|(_, of)| of.as_bytes() == kind))
+    })
+}
 
 /// Whether what is written to a file's bytes stays where they are. Where pages are written back to another place,
 /// each that is written again takes new room: on a full disk, whoever writes waits for seconds, and
@@ -80,7 +112,11 @@ fn check_in_place(file: BorrowedFd<'_>) -> io::Result<()> {
     let mut system = unsafe { std::mem::zeroed::<libc::statfs>() };
     // SAFETY: the descriptor is open, `system` writable.
     super::descriptor::check(unsafe { libc::fstatfs(file.as_raw_fd(), &raw mut system) })?;
-    if COPY_ON_WRITE.contains(&(system.f_type as u32)) {
+    let copies = match system.f_type as u32 {
+        OVERLAY => overlay_copies(),
+        magic => COPY_ON_WRITE.iter().any(|(of, _)| *of == magic),
+    };
+    if copies {
         let why = "its file system copies on write, so that a full disk would stop who records";
         return Err(io::Error::new(io::ErrorKind::Unsupported, why));
     }
@@ -109,4 +145,21 @@ pub fn allocate(file: BorrowedFd<'_>, offset: u64, len: u64) -> io::Result<()> {
         }
     }
     if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_of_mounts_tells_what_copies_on_write() {
+        let overlay =
+            "24 1 0:22 / / rw,relatime - overlay overlay rw,lowerdir=/l - btrfs,upperdir=/u";
+        let hosts = |kind: &str| {
+            format!("{overlay}\n25 24 8:1 /h/hosts /etc/hosts rw shared:1 - {kind} /dev/sda1 rw\n")
+        };
+        assert!(!mounts_copy(b"") && !mounts_copy(b"- \n-\n\xff"));
+        assert!(!mounts_copy(hosts("ext4").as_bytes()) && !mounts_copy(hosts("xfs").as_bytes()));
+        assert!(mounts_copy(hosts("btrfs").as_bytes()) && mounts_copy(hosts("zfs").as_bytes()));
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::sync::fence;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 /// Our threads parse SQL and JSON: room enough, and only virtual until touched.
@@ -105,8 +105,55 @@ pub fn add_by_owner(number: &std::sync::atomic::AtomicU64, by: u64) -> u64 {
     number.fetch_add(by, Ordering::Relaxed)
 }
 
-/// A per-thread pointer whose destructor runs when its thread ends.
+/// A hook that is made at its first use. Nobody waits for anybody: two threads that are first at once
+/// make two, and one of these goes.
 #[derive(Debug)]
+pub struct LazyExitHook(AtomicU64);
+
+/// It was tried, and there was no key left.
+const NO_HOOK: u64 = u64::MAX;
+
+impl LazyExitHook {
+    /// Not made yet.
+    pub const fn new() -> LazyExitHook {
+        LazyExitHook(AtomicU64::new(0))
+    }
+
+    /// The hook, made if need be with [`ExitHook::new`].
+    ///
+    /// # Safety
+    /// As there.
+    pub unsafe fn get(&self, at_exit: unsafe extern "C" fn(*mut libc::c_void)) -> Option<ExitHook> {
+        let hook_of =
+            |word: u64| (word != NO_HOOK).then(|| ExitHook((word - 1) as libc::pthread_key_t));
+        match self.0.load(Ordering::Acquire) {
+            0 => {}
+            word => return hook_of(word),
+        }
+        // SAFETY: the caller's promise.
+        let made = unsafe { ExitHook::new(at_exit) };
+        let word = made.map_or(NO_HOOK, |hook| u64::from(hook.0) + 1);
+        match self.0.compare_exchange(0, word, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => made,
+            Err(other) => {
+                if let Some(ExitHook(key)) = made {
+                    // SAFETY: just made, and never armed.
+                    unsafe { libc::pthread_key_delete(key) };
+                }
+                hook_of(other)
+            }
+        }
+    }
+}
+
+impl Default for LazyExitHook {
+    fn default() -> Self {
+        LazyExitHook::new()
+    }
+}
+
+/// A per-thread pointer whose destructor runs when its thread ends.
+#[derive(Clone, Copy, Debug)]
 pub struct ExitHook(libc::pthread_key_t);
 
 impl ExitHook {
