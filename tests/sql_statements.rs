@@ -74,6 +74,7 @@ const STATEMENTS: &[&str] = &[
     "SELECT x'kanari' FROM t LIMIT 918273645 OFFSET 918273645",
     "SELECT INTERVAL '918273645' DAY, DATE'kanari', TIMESTAMP \"kanari\"",
     "SELECT * FROM t WHERE uuid = 01234567-89ab-cdef-0123-kanari918273",
+    "UPDATE t SET l = [a1234567-89ab-cdef-0123-918273645000, b1234567-89ab-cdef-0123-918273645abc] WHERE k = 1",
     // Accounts and keys
     "SET PASSWORD FOR 'bob'@'localhost' = 'kanari'",
     "SET PASSWORD = kanari",

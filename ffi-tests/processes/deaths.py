@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import payloads
-from host import Core, dies_with, recovered, segment_files, started
+from host import SAFE, Core, dies_with, done, recovered, segment_files, started
 
 RECORDS = 300
 
