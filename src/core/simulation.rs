@@ -16,7 +16,7 @@ use super::dispatch::{Dispatch, Due};
 use crate::engine::{Engine, EngineConfig, Period};
 use crate::model::{Minute, TraceId, UnixNanos};
 use crate::spool::virtual_disk::{Disk, VirtualDir};
-use crate::spool::{Safety, Spool};
+use crate::spool::{Safety, Spool, Storage};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -34,6 +34,16 @@ struct Process {
     committed: u32,
     /// Roots yet to be recorded, of requests whose child is in.
     open: Vec<u64>,
+    on_platter: OnPlatter,
+}
+
+/// Of a segment file, what a loss of power leaves at least.
+#[derive(Clone, Default)]
+struct OnPlatter {
+    committed: u32,
+    segment: Vec<Vec<u8>>,
+    /// Requests that nothing has said of yet that they outlive the machine.
+    at_risk: Vec<u64>,
 }
 
 /// A dead process's segment file.
@@ -41,6 +51,7 @@ struct Leftover {
     signature: String,
     committed: u32,
     segment: Vec<Vec<u8>>,
+    on_platter: OnPlatter,
 }
 
 struct Simulation {
@@ -49,10 +60,13 @@ struct Simulation {
     limit: u64,
     processes: Vec<RefCell<Process>>,
     files: RefCell<Vec<Leftover>>,
+    /// Those that were recovered and removed: after a loss of power they may be there again.
+    removed: RefCell<Vec<Leftover>>,
     next: Cell<u64>,
     /// Every request whose root was accepted.
     accepted: RefCell<BTreeSet<u64>>,
-    /// Of these, those that were in a process's memory alone when it died.
+    /// Of these, those that were in a process's memory alone when it died, or in the machine's when it
+    /// lost power: nothing was promised of them.
     in_memory: RefCell<BTreeSet<u64>>,
     given_up: Cell<u64>,
     /// Nothing more is recorded.
@@ -73,6 +87,7 @@ impl Process {
             drained: 0,
             committed: 0,
             open: Vec::new(),
+            on_platter: OnPlatter::default(),
         })
     }
 }
@@ -90,12 +105,15 @@ impl Simulation {
         };
         // Little room, so that there is compaction; or enough.
         let limit = if seed.is_multiple_of(3) { 30_000 } else { 1 << 20 };
+        let disk = Disk::shared(world.random());
+        disk.borrow_mut().may_lose_power();
         let mut simulation = Simulation {
-            disk: Disk::shared(world.random()),
+            disk,
             world,
             limit,
             processes: Vec::new(),
             files: RefCell::default(),
+            removed: RefCell::default(),
             next: Cell::new(1),
             accepted: RefCell::default(),
             in_memory: RefCell::default(),
@@ -115,6 +133,8 @@ impl Simulation {
 
     fn begin_process(&mut self) {
         let process = Process::new(self, self.fresh());
+        // Of the segment file only the name is on the disk; what is in it, `segment` holds.
+        self.disk.borrow_mut().touch(&file_name(process.borrow().spool.signature()));
         self.processes.push(process);
     }
 
@@ -134,6 +154,7 @@ impl Simulation {
                 process.open.push(request);
             } else {
                 process.segment.push((request, encode(request, true, now)));
+                process.on_platter.at_risk.push(request);
                 self.accepted.borrow_mut().insert(request);
             }
         }
@@ -171,7 +192,14 @@ impl Simulation {
             engine.is_open(TraceId(id))
         });
         process.drained = process.segment.len();
-        process.spool.publish(prepared)
+        // The file is synced before names are given.
+        process.on_platter.committed = number;
+        process.on_platter.segment = records_of(&process.segment);
+        let safety = process.spool.publish(prepared);
+        if safety == Safety::Disk {
+            process.on_platter.at_risk.clear();
+        }
+        safety
     }
 
     /// The courier's turn.
@@ -218,8 +246,13 @@ impl Simulation {
         }
         // Committed: should this process die before it has given the names, another resolves them.
         let published = process.spool.publish(prepared);
-        if self.is_dead(process) || published == Safety::Memory {
-            let done = Leftover { committed: number, segment: Vec::new(), ..file };
+        let at_risk = if published == Safety::Disk { Vec::new() } else { file.on_platter.at_risk };
+        let on_platter = OnPlatter { committed: number, segment: Vec::new(), at_risk };
+        let done = Leftover { committed: number, segment: Vec::new(), on_platter, ..file };
+        let dir = VirtualDir { disk: self.disk.clone(), process: process.number };
+        if published == Safety::Disk && dir.remove(&file_name(&done.signature)).is_ok() {
+            self.removed.borrow_mut().push(done);
+        } else {
             self.files.borrow_mut().push(done);
         }
     }
@@ -252,8 +285,33 @@ impl Simulation {
         self.files.borrow_mut().push(Leftover {
             signature: process.spool.signature().to_owned(),
             committed: process.committed,
-            segment: process.segment.into_iter().map(|(_, record)| record).collect(),
+            segment: records_of(&process.segment),
+            on_platter: process.on_platter,
         });
+    }
+
+    /// The machine goes down, and comes back.
+    fn lose_power(&mut self) {
+        self.world.say(|| "the machine loses power".into());
+        let numbers = self.processes.iter().map(|process| process.borrow().number);
+        self.disk.borrow_mut().lose_power(numbers);
+        self.bury();
+        let (back, gone) = std::mem::take(&mut *self.removed.borrow_mut())
+            .into_iter()
+            .partition(|file| self.disk.borrow().files.contains_key(&file_name(&file.signature)));
+        *self.removed.borrow_mut() = gone;
+        self.files.borrow_mut().extend::<Vec<_>>(back);
+        for file in self.files.borrow_mut().iter_mut() {
+            self.in_memory.borrow_mut().extend(file.on_platter.at_risk.drain(..));
+            // What is mapped may have been written at any time, or not since it was synced.
+            if self.world.below(2) == 0 {
+                file.committed = file.on_platter.committed;
+                file.segment.clone_from(&file.on_platter.segment);
+            } else {
+                file.on_platter.committed = file.committed;
+                file.on_platter.segment.clone_from(&file.segment);
+            }
+        }
     }
 
     fn note_losses(&self, process: &Process) {
@@ -268,7 +326,7 @@ impl Simulation {
         let at = self.world.below(self.processes.len() as u64) as usize;
         let cell = &self.processes[at];
         let number = cell.borrow().number;
-        match self.world.below(24) {
+        match self.world.below(25) {
             0..8 => self.record(&mut cell.borrow_mut()),
             8..11 => {
                 let by = self.world.below(90) * SECOND;
@@ -318,6 +376,7 @@ impl Simulation {
                 });
                 self.world.say(|| "the clock is set".into());
             }
+            23 => self.lose_power(),
             _ if self.processes.len() < 4 => self.begin_process(),
             _ => {}
         }
@@ -376,10 +435,22 @@ impl Simulation {
         let left: Vec<_> = disk
             .files
             .keys()
-            .filter(|name| ![".rejected", ".damaged", ".tmp"].iter().any(|end| name.ends_with(end)))
+            .filter(|name| {
+                ![".segments", ".rejected", ".damaged", ".tmp"]
+                    .iter()
+                    .any(|end| name.ends_with(end))
+            })
             .collect();
         assert!(left.is_empty(), "seed {seed}: {left:?} is left");
     }
+}
+
+fn file_name(signature: &str) -> String {
+    format!("{signature}.segments")
+}
+
+fn records_of(segment: &[(u64, Vec<u8>)]) -> Vec<Vec<u8>> {
+    segment.iter().map(|(_, record)| record.clone()).collect()
 }
 
 fn run(seed: u64, log: bool) {

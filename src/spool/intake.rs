@@ -39,6 +39,11 @@ impl<T: Item, S: Storage> Spool<T, S> {
                 }
             }
         }
+        // Before they are committed: a checkpoint that outlives the machine without what it is about
+        // would lose that.
+        if synced && !prepared.names.is_empty() {
+            let _ = self.sync_names();
+        }
         prepared
     }
 
@@ -60,7 +65,8 @@ impl<T: Item, S: Storage> Spool<T, S> {
             self.unsynced.extend(prepared.names.iter().cloned());
         }
         self.unnamed.extend(prepared.names);
-        let sync = prepared.synced && (written || !self.unsynced.is_empty());
+        let owes = written || !self.unsynced.is_empty() || self.owes_sync;
+        let sync = prepared.synced && owes;
         let named = self.give_names(sync).min(self.sync_contents(prepared.synced));
         if written && named == Safety::Disk {
             self.retry_held();
@@ -82,8 +88,7 @@ impl<T: Item, S: Storage> Spool<T, S> {
             *errors += u64::from(failed);
             failed
         });
-        if synced && dir.sync().is_err() {
-            *errors += 1;
+        if synced && self.sync_names().is_err() {
             return Safety::Memory;
         }
         if self.unnamed.is_empty() { Safety::Disk } else { Safety::Memory }
@@ -108,6 +113,7 @@ impl<T: Item, S: Storage> Spool<T, S> {
 
     /// Writes what an earlier write could not, now that one went well.
     fn retry_held(&mut self) {
+        let mut written_any = false;
         for item in self.held.take_periods() {
             self.sequence += 1;
             let signature = format!("{}h", self.signature);
@@ -116,13 +122,15 @@ impl<T: Item, S: Storage> Spool<T, S> {
             let dir = self.dir.as_ref();
             let written =
                 dir.map(|dir| body.and_then(|b| dir.write(&name, &frame::encode(&b), true)));
-            if !matches!(written, Some(Ok(()))) {
+            let is_written = matches!(written, Some(Ok(())));
+            written_any |= is_written;
+            if !is_written {
                 self.counters.write_errors += 1;
                 self.counters.spans_given_up += self.held.put(item);
             }
         }
-        if let Some(dir) = &self.dir {
-            let _ = dir.sync();
+        if written_any {
+            let _ = self.sync_names();
         }
     }
 

@@ -74,15 +74,16 @@ impl<T: Item, S: Storage> Spool<T, S> {
             budget -= bytes;
         }
         files = self.look();
+        // A parcel without its sources, or these without it, would count anew: both or none.
+        files.retain(|file| self.is_clear(file));
         for file in files {
             if self.counters.bytes_on_disk <= self.limit_bytes {
                 break;
             }
-            if self.dir.as_ref().is_some_and(|dir| dir.remove(&file.name).is_ok()) {
-                self.counters.spans_given_up += file.spans;
-                self.counters.bytes_on_disk -= file.bytes;
-                self.counters.files_on_disk -= 1;
-            }
+            self.counters.spans_given_up += file.spans;
+            self.counters.bytes_on_disk -= file.bytes;
+            self.counters.files_on_disk -= 1;
+            self.discard([file.name].into_iter());
         }
         Ok(false)
     }

@@ -9,6 +9,8 @@ use crate::model::Minute;
 use crate::sys::dir::{self, Lock};
 use std::io;
 
+/// Claims in a row that fail because what they find cannot be synced; further ones do not.
+const UNSURE: u32 = 3;
 /// Faults, while others do well, after which something is given up.
 const FAULTS: u32 = 3;
 
@@ -36,6 +38,7 @@ impl<T: Item, S: Storage> Spool<T, S> {
         self.unclear.clear();
         self.finish_merging()?;
         self.finish_packing()?;
+        self.make_sure()?;
         Ok(Some(Claim { lock }))
     }
 
@@ -99,6 +102,25 @@ impl<T: Item, S: Storage> Spool<T, S> {
             }
         }
         Ok(())
+    }
+
+    /// What is sent under an id must have it after a loss of power too, or it would be sent under
+    /// another: who made it may have died before it was synced. A disk that can never be synced stops
+    /// nothing.
+    fn make_sure(&mut self) -> io::Result<()> {
+        let found = self.list()?.iter().any(|file| file.is_parcel() || file.alone);
+        match if found { self.sync_names() } else { Ok(()) } {
+            Err(error) if self.unsure < UNSURE => {
+                self.unsure += 1;
+                Err(error)
+            }
+            // It failed for so long that it is taken for one of those.
+            Err(_) => Ok(()),
+            Ok(()) => {
+                self.unsure = 0;
+                Ok(())
+            }
+        }
     }
 
     /// The periods that `is_over` (told their last minute), on disk or held, by their first
@@ -280,7 +302,7 @@ impl<T: Item, S: Storage> Spool<T, S> {
     }
 
     /// Removes files, now or later; they do not count any more.
-    fn discard(&mut self, names: impl Iterator<Item = String>) {
+    pub(super) fn discard(&mut self, names: impl Iterator<Item = String>) {
         if self.dir.is_some() {
             self.spent.extend(names);
             self.remove_spent();

@@ -66,6 +66,10 @@ pub struct Spool<T, S = Dir> {
     pub(super) unnamed: Vec<String>,
     /// Files that would not outlive the machine yet.
     pub(super) unsynced: Vec<String>,
+    /// Names were given that would not outlive the machine: syncing them failed so far.
+    pub(super) owes_sync: bool,
+    /// Claims in a row that could not make sure of what they found.
+    pub(super) unsure: u32,
     /// Files that do not count any more: removing them failed so far.
     pub(super) spent: VecDeque<String>,
     /// Files of other versions: for whoever knows them.
@@ -91,6 +95,8 @@ impl<T: Item, S: Storage> Spool<T, S> {
             held: Held::default(),
             unnamed: Vec::new(),
             unsynced: Vec::new(),
+            owes_sync: false,
+            unsure: 0,
             spent: VecDeque::new(),
             foreign: HashSet::new(),
             unreadable: Suspects::default(),
@@ -139,8 +145,16 @@ impl<T: Item, S: Storage> Spool<T, S> {
 
     /// Where the least safe of all that is in here is.
     pub fn safety(&self) -> Safety {
-        let safe = self.held.is_empty() && self.unnamed.is_empty();
+        let safe = self.held.is_empty() && self.unnamed.is_empty() && !self.owes_sync;
         if safe { Safety::Disk } else { Safety::Memory }
+    }
+
+    /// Makes the names given so far outlive the machine.
+    pub(super) fn sync_names(&mut self) -> io::Result<()> {
+        let synced = self.dir.as_ref().map_or(Ok(()), Storage::sync);
+        self.owes_sync = synced.is_err();
+        self.counters.write_errors += u64::from(self.owes_sync);
+        synced
     }
 
     pub(super) fn move_aside(&self, name: &str, aside: &str) -> bool {
@@ -227,10 +241,10 @@ impl<T: Item, S: Storage> Spool<T, S> {
         self.move_aside(name, &format!("{name}.damaged"));
     }
 
-    /// Whether it is known that a file counts.
+    /// Whether it is known that a file counts, or, of a parcel, what it was made of.
     pub(super) fn is_clear(&self, file: &File) -> bool {
         let within = |(first, last): &(Minute, Minute)| *first <= file.first && file.last <= *last;
-        file.is_parcel() || !self.unclear.iter().any(within)
+        !self.unclear.iter().any(within)
     }
 
     fn leave_alone(&mut self, name: &str) {

@@ -1,7 +1,8 @@
-//! A disk for tests: its writes fail, its space ends, and its processes die in the middle.
+//! A disk for tests: its writes fail, its space ends, its processes die in the middle, and its machine
+//! loses power.
 
 use super::Storage;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::rc::Rc;
@@ -23,11 +24,102 @@ pub(crate) struct Disk {
     /// The process that is about to die, and after how many more operations.
     pub(crate) doomed: Option<(u64, u64)>,
     random: u64,
+    /// What the machine would find after a loss of power; kept by who asks for one.
+    platter: Option<Platter>,
+}
+
+/// A file's contents, whatever its name.
+#[derive(Debug)]
+struct Inode {
+    bytes: Vec<u8>,
+    synced: Cell<bool>,
+}
+
+/// What is on the disk for good, and what is on its way there. Changes of names arrive in order, as
+/// journals of file systems have it; a file's contents arrive when they are synced.
+#[derive(Debug, Default)]
+struct Platter {
+    now: BTreeMap<String, Rc<Inode>>,
+    for_good: BTreeMap<String, Rc<Inode>>,
+    journal: Vec<Change>,
+}
+
+#[derive(Debug)]
+enum Change {
+    Made(String, Rc<Inode>),
+    Renamed(String, String),
+    Removed(String),
+}
+
+impl Change {
+    fn apply(&self, names: &mut BTreeMap<String, Rc<Inode>>) {
+        match self {
+            Change::Made(name, inode) => {
+                names.insert(name.clone(), inode.clone());
+            }
+            Change::Renamed(from, to) => {
+                if let Some(inode) = names.remove(from) {
+                    names.insert(to.clone(), inode);
+                }
+            }
+            Change::Removed(name) => {
+                names.remove(name);
+            }
+        }
+    }
+}
+
+impl Platter {
+    fn change(&mut self, change: Change) {
+        change.apply(&mut self.now);
+        self.journal.push(change);
+    }
 }
 
 impl Disk {
     pub(crate) fn shared(seed: u64) -> Rc<RefCell<Disk>> {
         Rc::new(RefCell::new(Disk { random: seed, ..Disk::default() }))
+    }
+
+    /// From now on, [`Disk::lose_power`] is possible.
+    pub(crate) fn may_lose_power(&mut self) {
+        self.platter = Some(Platter::default());
+    }
+
+    /// All processes die, and of what was not synced some is there, and some is not.
+    pub(crate) fn lose_power(&mut self, processes: impl Iterator<Item = u64>) {
+        processes.for_each(|process| self.kill(process));
+        let Some(mut platter) = self.platter.take() else { return };
+        let arrived = self.random() as usize % (platter.journal.len() + 1);
+        for change in platter.journal.drain(..).take(arrived) {
+            change.apply(&mut platter.for_good);
+        }
+        self.files.clear();
+        self.synced.clear();
+        for (name, inode) in &mut platter.for_good {
+            if !inode.synced.get() {
+                let len = self.random() as usize % (inode.bytes.len() + 1);
+                let bytes = inode.bytes.get(..len).unwrap_or_default().to_vec();
+                *inode = Rc::new(Inode { bytes, synced: Cell::new(true) });
+            }
+            self.files.insert(name.clone(), inode.bytes.clone());
+            self.synced.insert(name.clone());
+        }
+        platter.now = platter.for_good.clone();
+        self.platter = Some(platter);
+    }
+
+    /// Makes an empty file, whatever else fails.
+    pub(crate) fn touch(&mut self, name: &str) {
+        self.files.insert(name.to_owned(), Vec::new());
+        let inode = Rc::new(Inode { bytes: Vec::new(), synced: Cell::new(true) });
+        self.change(|| Change::Made(name.to_owned(), inode));
+    }
+
+    fn change(&mut self, change: impl FnOnce() -> Change) {
+        if let Some(platter) = &mut self.platter {
+            platter.change(change());
+        }
     }
 
     pub(crate) fn is_dead(&self, process: u64) -> bool {
@@ -106,6 +198,12 @@ impl Storage for VirtualDir {
                     return Err(io::ErrorKind::StorageFull.into());
                 }
             }
+            let mut disk = self.step()?;
+            disk.change(|| {
+                let inode = Inode { bytes: bytes.to_vec(), synced: Cell::new(false) };
+                Change::Made(temporary.clone(), Rc::new(inode))
+            });
+            drop(disk);
             if synced {
                 self.sync_file(&temporary)?;
             }
@@ -122,11 +220,19 @@ impl Storage for VirtualDir {
             return Err(io::ErrorKind::NotFound.into());
         }
         disk.synced.insert(name.to_owned());
+        if let Some(inode) = disk.platter.as_ref().and_then(|platter| platter.now.get(name)) {
+            inode.synced.set(true);
+        }
         Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.step().map(|_| ())
+        let mut disk = self.step()?;
+        if let Some(platter) = &mut disk.platter {
+            platter.for_good = platter.now.clone();
+            platter.journal.clear();
+        }
+        Ok(())
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -138,11 +244,14 @@ impl Storage for VirtualDir {
         } else {
             disk.synced.remove(to);
         }
+        disk.change(|| Change::Renamed(from.to_owned(), to.to_owned()));
         Ok(())
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        self.step()?.files.remove(name);
+        let mut disk = self.step()?;
+        disk.files.remove(name);
+        disk.change(|| Change::Removed(name.to_owned()));
         Ok(())
     }
 
