@@ -301,7 +301,7 @@ impl Simulation {
             .partition(|file| self.disk.borrow().files.contains_key(&file_name(&file.signature)));
         *self.removed.borrow_mut() = gone;
         self.files.borrow_mut().extend::<Vec<_>>(back);
-        for file in self.files.borrow_mut().iter_mut() {
+        self.files.borrow_mut().retain_mut(|file| {
             self.in_memory.borrow_mut().extend(file.on_platter.at_risk.drain(..));
             // What is mapped may have been written at any time, or not since it was synced.
             if self.world.below(2) == 0 {
@@ -311,7 +311,9 @@ impl Simulation {
                 file.on_platter.committed = file.committed;
                 file.on_platter.segment.clone_from(&file.segment);
             }
-        }
+            // A young one may be gone altogether.
+            self.disk.borrow().files.contains_key(&file_name(&file.signature))
+        });
     }
 
     fn note_losses(&self, process: &Process) {
