@@ -160,12 +160,24 @@ def test_a_client_that_never_reads_is_held_back_and_holds_up_nobody():
     data = frame({"CoreAgentVersion": {}}) * 1000
     while time.monotonic() < until:
         try:
-            sent += deaf.send(data)
+            sent += deaf.send(data[sent % len(data) :])
         except BlockingIOError:
             time.sleep(0.01)
     _, memory = agent.usage()
     assert memory < 60, "%.0f MiB" % memory
     assert polite.end() > 0
+    # Then it reads: what was held back is answered, each once, and the connection is as good as any.
+    deaf.setblocking(True)
+    deaf.settimeout(30)
+    one = frame({"CoreAgentVersion": {}})
+    cut = sent % len(one)
+    rest = threading.Thread(target=deaf.sendall, args=(one[cut:] if cut else b"",))
+    rest.start()
+    late = Client.of(deaf)
+    for _ in range(-(-sent // len(one))):
+        assert success(late.reply())
+    rest.join()
+    assert success(late.ask({"CoreAgentVersion": {}}))
     deaf.close()
     agent.end()
     return "held back after %d kB" % (sent // 1000)

@@ -24,6 +24,13 @@ class Client:
         if register:
             assert success(self.ask(registration(*register))), "Register was refused"
 
+    @classmethod
+    def of(cls, connected):
+        """On a socket that is connected already."""
+        client = cls.__new__(cls)
+        client.socket = connected
+        return client
+
     def __enter__(self):
         return self
 
