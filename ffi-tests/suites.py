@@ -310,7 +310,7 @@ def processes(report):
         return
     contract = [sys.executable, _here("processes", "contract.py")]
     for test in _lines([*contract, "--list"], report):
-        if test == "unreadable-sectors" and not shutil.which("strace"):
+        if test in ("order-on-disk", "unreadable-sectors") and not shutil.which("strace"):
             report.missing("processes/" + test, "strace")
         else:
             report.test("processes/" + test, [*contract, test], timeout=240, MEMORY_PROGRAM=program)

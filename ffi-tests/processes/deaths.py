@@ -2,13 +2,14 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import time
 
 import payloads
-from host import SAFE, Core, dies_with, done, recovered, segment_files, started
+from host import SAFE, SPOOLED, Core, dies_with, done, recovered, segment_files, started
 
 RECORDS = 300
 
@@ -75,6 +76,50 @@ def fault_in_a_recovery(data):
     assert payloads.requests(data, "Controller/poisoned") == RECORDS - 1, "and only once"
 
 
+def traced(process, *options):
+    """strace on a process that waits for us; where it writes."""
+    log = os.path.join(os.environ["TEST_DIR"], "strace")
+    tracer = subprocess.Popen(["strace", "-f", "-y", "-qq", "-o", log, "-p", str(process.pid), *options],
+                              stderr=subprocess.DEVNULL)  # fmt: skip
+    while "TracerPid:\t0" in open("/proc/%d/status" % process.pid).read():
+        assert tracer.poll() is None, "strace did not attach"
+        time.sleep(0.002)
+    return log, tracer
+
+
+def order_on_disk(data):
+    """What a flush makes safe, and in which order it does so: each step outlives a loss of power before the
+    next is taken."""
+    go_read, go_write = os.pipe()
+
+    def flush():
+        core = Core(data_dir=data, background=False, destination="http://127.0.0.1:9", key="abcdefghij0123456789")
+        core.record("Controller/ordered")
+        assert os.read(go_read, 1)
+        assert core.flush() == SPOOLED
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    process = started(flush)
+    log, tracer = traced(process, "-e", "trace=fsync,rename,renameat,renameat2")
+    os.write(go_write, b"x")
+    done(process, -signal.SIGKILL)
+    tracer.wait(30)
+    with open(log) as file:
+        calls = [line for line in file if "= 0" in line]
+    steps = [
+        ("its contents", r"fsync\(.*/\.[^/]*\.period\.pending\.\d+\.tmp>"),
+        ("a name under which it does not count", r'rename.*\.period\.pending\.\d+\.tmp", .*\.period\.pending"'),
+        ("that name", r"fsync\(\d+<[^>]*/spool/[^/>]*>"),
+        ("the checkpoint that makes it count", r"fsync\(.*\.segments>"),
+        ("its name", r'rename.*\.period\.pending", .*\.period"'),
+        ("that name", r"fsync\(\d+<[^>]*/spool/[^/>]*>"),
+    ]
+    for what, pattern in steps:
+        at = next((at for at, call in enumerate(calls) if re.search(pattern, call)), None)
+        assert at is not None, "%s: not in its place in %s" % (what, calls)
+        del calls[: at + 1]
+
+
 def unreadable_sectors(data):
     """A dead process's file of which the disk does not give back every other segment: no signal, and
     not at once taken for all there is; then the rest is delivered, and the file kept and told of."""
@@ -96,15 +141,9 @@ def unreadable_sectors(data):
         assert core.shutdown() in SAFE
 
     process = started(recover)
-    tracer = subprocess.Popen(
-        ["strace", "-f", "-qq", "-o", os.path.join(os.path.dirname(data), "strace"), "-p", str(process.pid),
-         "-e", "trace=pread64", "-e", "inject=pread64:error=EIO:when=2+2"], stderr=subprocess.DEVNULL)  # fmt: skip
-    while "TracerPid:\t0" in open("/proc/%d/status" % process.pid).read():
-        assert tracer.poll() is None, "strace did not attach"
-        time.sleep(0.002)
+    traced(process, "-e", "trace=pread64", "-e", "inject=pread64:error=EIO:when=2+2")
     os.write(go_write, b"x")
     done(process)
-    tracer.wait(30)
     damaged = int(os.read(said_read, 20))
     delivered = payloads.requests(data, "Controller/before")
     assert damaged > 5 and 0 < delivered < accepted, (damaged, delivered, accepted)
@@ -186,4 +225,4 @@ def _memory(data):
 
 
 TESTS = {"flipped-bits": flipped_bits, "fault-in-a-recovery": fault_in_a_recovery,
-         "unreadable-sectors": unreadable_sectors, "quick-restart": quick_restart, "memory": memory}  # fmt: skip
+         "order-on-disk": order_on_disk, "unreadable-sectors": unreadable_sectors, "quick-restart": quick_restart, "memory": memory}  # fmt: skip

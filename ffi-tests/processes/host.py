@@ -15,8 +15,9 @@ sys.path.insert(0, os.path.join(HERE, "..", "python"))
 import abi  # noqa: E402
 
 DROPPED, UNDELIVERED = -101, -202
+SPOOLED = 1
 # Delivered, or safely on disk.
-SAFE = (0, 1)
+SAFE = (0, SPOOLED)
 _fork = multiprocessing.get_context("fork")
 
 

@@ -254,8 +254,7 @@ mod tests {
     /// Runs a core with one request in it to its end. A rename onto a directory fails for ever: with
     /// `in_the_way`, what it writes cannot be given its name.
     fn run(data: &std::path::Path, in_the_way: bool) -> Result<super::super::Done, Failure> {
-        let options = serde_json::json!({ "name": "ends", "data_dir": data, "background": false });
-        let handle = api::start(&options.to_string()).unwrap();
+        let handle = start(data);
         let core = registry::find(handle).unwrap();
         let now = api::now(handle).unwrap();
         if in_the_way {
@@ -267,17 +266,119 @@ mod tests {
                 std::fs::create_dir(spool.join(name)).unwrap();
             }
         }
-        let span = Span {
-            trace_id: TraceId([1; 16]),
+        let tags = std::iter::empty::<Tag<'_>>();
+        assert!(api::record_span(handle, &request(now, 1), tags, NameId(0)).is_ok());
+        api::shutdown(handle, 10_000)
+    }
+
+    fn request(now: UnixNanos, number: u8) -> Span<'static> {
+        Span {
+            trace_id: TraceId([number; 16]),
             span_id: SpanId(1),
             parent_id: SpanId::NONE,
             start: now,
             end: UnixNanos(now.0 + 1000),
             operation: Text::Bytes(b"Controller/ends"),
-        };
-        let tags = std::iter::empty::<Tag<'_>>();
-        assert!(api::record_span(handle, &span, tags, NameId(0)).is_ok());
-        api::shutdown(handle, 10_000)
+        }
+    }
+
+    /// Requests in the payloads of a data directory.
+    fn delivered(data: &std::path::Path) -> u64 {
+        let folders = std::fs::read_dir(data.join("payloads")).into_iter().flatten();
+        let files = folders.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
+        let payloads = files.map(|file| std::fs::read(file.unwrap().path()).unwrap());
+        payloads
+            .map(|json| {
+                let payload: serde_json::Value = serde_json::from_slice(&json).unwrap();
+                let metrics = payload["metrics"].as_array().unwrap().iter();
+                metrics
+                    .filter(|metric| metric["key"]["bucket"] == "Controller")
+                    .map(|metric| metric["call_count"].as_u64().unwrap())
+                    .sum::<u64>()
+            })
+            .sum()
+    }
+
+    fn start(data: &std::path::Path) -> registry::Handle {
+        let options = serde_json::json!({ "name": "ends", "data_dir": data, "background": false });
+        api::start(&options.to_string()).unwrap()
+    }
+
+    #[test]
+    fn a_call_that_outlasts_its_core_writes_into_no_other() {
+        let data = std::env::temp_dir().join(format!("scout-outlasts-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&data);
+        let first = start(&data);
+        let file = registry::find(first).unwrap().recorder.file().unwrap().signature().to_owned();
+        let (inside, is_inside) = std::sync::mpsc::channel();
+        let (go, may_go) = std::sync::mpsc::channel::<()>();
+        let late = std::thread::spawn(move || {
+            let now = api::now(first).unwrap();
+            let none = std::iter::empty::<Tag<'_>>;
+            // Attached, so that the next has a segment from the start.
+            api::record_span(first, &request(now, 1), none(), NameId(0)).unwrap();
+            api::record(first, NameId(0), |out| {
+                inside.send(()).unwrap();
+                may_go.recv().unwrap();
+                out.span(&request(now, 2), none())
+            })
+        });
+        is_inside.recv().unwrap();
+        let _ = api::shutdown(first, 50);
+        // Others come and go meanwhile, and fill what was given back.
+        for _ in 0..3 {
+            let next = start(&data);
+            let now = api::now(next).unwrap();
+            for number in 10..200 {
+                let none = std::iter::empty::<Tag<'_>>();
+                api::record_span(next, &request(now, number), none, NameId(0)).unwrap();
+            }
+            assert!(api::flush(next, 10_000).is_ok());
+            // Whose call it is that lasts is not known: it waits for that, too.
+            let _ = api::shutdown(next, 50);
+        }
+        assert_eq!(delivered(&data), 1 + 3 * 190);
+        go.send(()).unwrap();
+        assert!(late.join().unwrap().is_ok(), "it was accepted ...");
+        let next = start(&data);
+        assert!(api::shutdown(next, 10_000).is_ok());
+        assert_eq!(
+            delivered(&data),
+            1 + 3 * 190,
+            "... and is in none that it was not made for ..."
+        );
+        let spool = std::fs::read_dir(data.join("spool")).unwrap().next().unwrap().unwrap().path();
+        let left = spool.join(format!("{file}.segments"));
+        assert!(left.exists(), "... but in its own file, for the next process");
+        std::fs::remove_dir_all(data).unwrap();
+    }
+
+    #[test]
+    fn a_second_shutdown_ends_no_new_core() {
+        let data = std::env::temp_dir().join(format!("scout-second-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&data);
+        let mut handle = start(&data);
+        for _ in 0..50 {
+            let barrier = std::sync::Barrier::new(3);
+            let next = std::thread::scope(|scope| {
+                let end = || {
+                    barrier.wait();
+                    api::shutdown(handle, 10_000)
+                };
+                let ends = [scope.spawn(end), scope.spawn(end)];
+                barrier.wait();
+                // It may get the slot of the one that ends.
+                let next = start(&data);
+                let ends = ends.map(|end| end.join().unwrap());
+                let refused = [Err(Failure::ShutDown), Err(Failure::Handle)];
+                assert_eq!(ends.iter().filter(|end| refused.contains(end)).count(), 1, "{ends:?}");
+                next
+            });
+            assert!(api::now(next).is_ok(), "the new one was ended");
+            handle = next;
+        }
+        assert!(api::shutdown(handle, 10_000).is_ok());
+        std::fs::remove_dir_all(data).unwrap();
     }
 
     #[test]
@@ -292,20 +393,7 @@ mod tests {
             }
         }
         assert_eq!(run(&data, false), Ok(super::super::Done::Ok));
-        let mut calls = 0;
-        for folder in std::fs::read_dir(data.join("payloads")).unwrap().map(Result::unwrap) {
-            for file in std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {
-                let payload: serde_json::Value =
-                    serde_json::from_slice(&std::fs::read(file.path()).unwrap()).unwrap();
-                let metrics = payload["metrics"].as_array().unwrap();
-                calls += metrics
-                    .iter()
-                    .filter(|metric| metric["key"]["bucket"] == "Controller")
-                    .map(|metric| metric["call_count"].as_u64().unwrap())
-                    .sum::<u64>();
-            }
-        }
-        assert_eq!(calls, 2, "one of each core");
+        assert_eq!(delivered(&data), 2, "one of each core");
         std::fs::remove_dir_all(data).unwrap();
     }
 }

@@ -178,8 +178,7 @@ impl Clock {
         let mine = fork::current();
         let before = self.renewing.load(Ordering::Relaxed);
         let (acquire, relaxed) = (Ordering::Acquire, Ordering::Relaxed);
-        before != mine
-            && self.renewing.compare_exchange(before, mine, acquire, relaxed).is_ok()
+        before != mine && self.renewing.compare_exchange(before, mine, acquire, relaxed).is_ok()
     }
 
     /// From here on the slope is measured.
