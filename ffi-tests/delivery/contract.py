@@ -101,6 +101,22 @@ def an_errors_service_that_is_away_keeps_no_check_in():
 
 
 @test
+def errors_that_are_refused_cost_no_spans():
+    def answer(connection, request, number):
+        return reply(400 if request.path == "/apps/error.scout" else 200)(connection, request, number)
+
+    receiver = Receiver(answer)
+    core = Core(url(receiver))
+    core.request()
+    core.error()
+    assert core.flush() == E_REJECTED, core.logs()
+    stats = core.stats()
+    told = [stats[name] for name in ("spans_delivered", "spans_rejected", "payloads_delivered", "payloads_rejected")]
+    assert told == [1, 0, 1, 1], told
+    core.shutdown()
+
+
+@test
 def what_is_refused_for_now_is_sent_again_with_the_same_id():
     for status in (408, 429, 500, 501, 502, 503, 504, 507, 599):
         receiver = Receiver(then(reply(status), reply(200)))

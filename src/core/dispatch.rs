@@ -217,6 +217,7 @@ impl Dispatch {
                     self.report.failures_in_a_row = self.failures();
                     self.report.payloads_delivered += 1;
                     self.faulty.do_well(&parcel.file_name());
+                    self.report.spans_delivered += spans_at_stake(&parcel);
                     parcel.bodies.remove(0);
                 }
                 Outcome::Retry { after, why } => {
@@ -235,14 +236,13 @@ impl Dispatch {
                 }
                 Outcome::Rejected { why } => {
                     self.report.payloads_rejected += 1;
-                    self.report.spans_rejected += parcel.spans;
+                    self.report.spans_rejected += spans_at_stake(&parcel);
                     self.report.last_failure = Some(why);
                     around.refused(around.spool(|spool| spool.set_aside(claim, parcel)));
                     return Sent::Refused;
                 }
             }
         }
-        self.report.spans_delivered += parcel.spans;
         around.spool(|spool| spool.delivered(claim, parcel));
         Sent::Delivered
     }
@@ -281,6 +281,11 @@ fn put_back<A: Around>(
 
 fn is_dispensable(parcel: &Parcel) -> bool {
     parcel.bodies.first().is_some_and(|body| body.kind == SERVER_LOAD)
+}
+
+/// The spans that a parcel's next payload accounts for: those are in its check-in.
+fn spans_at_stake(parcel: &Parcel) -> u64 {
+    if Service::of(parcel) == Service::CheckIns { parcel.spans } else { 0 }
 }
 
 enum Sent {
