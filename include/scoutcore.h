@@ -418,7 +418,8 @@ scout_status_t scout_start(const char *options,
  * first, `SCOUT_E_UNDELIVERED` when it is only in memory: `scout_last_error` says how many spans.
  * Requests whose root span has not been recorded stay open. 0 means: do not wait.
  *
- * Blocks for at most `timeout_ms` milliseconds: release your GIL/GVL, use a dirty scheduler.
+ * Blocks for at most `timeout_ms` milliseconds: release your GIL/GVL, use a dirty scheduler. Without
+ * a background thread it does the work itself, and a disk that hangs may hold it longer.
  * Any thread, several at once.
  */
 scout_status_t scout_flush(scout_core_t core,
@@ -432,7 +433,8 @@ scout_status_t scout_flush(scout_core_t core,
  * at-exit hook: this library registers none. A process that ends without it keeps what the
  * durability level promises (docs/configuration.md, `durability`).
  *
- * Blocks for at most `timeout_ms` milliseconds, and returns as `scout_flush` does. Any thread.
+ * Blocks as `scout_flush` does, and returns as that does; `SCOUT_E_BUSY` when another core was being
+ * made for all that time: then nothing has ended, and it may be called again. Any thread.
  */
 scout_status_t scout_shutdown(scout_core_t core,
                               uint32_t timeout_ms);

@@ -81,7 +81,8 @@ pub unsafe extern "C" fn scout_start(
 /// first, `SCOUT_E_UNDELIVERED` when it is only in memory: `scout_last_error` says how many spans.
 /// Requests whose root span has not been recorded stay open. 0 means: do not wait.
 ///
-/// Blocks for at most `timeout_ms` milliseconds: release your GIL/GVL, use a dirty scheduler.
+/// Blocks for at most `timeout_ms` milliseconds: release your GIL/GVL, use a dirty scheduler. Without
+/// a background thread it does the work itself, and a disk that hangs may hold it longer.
 /// Any thread, several at once.
 #[unsafe(no_mangle)]
 pub extern "C" fn scout_flush(core: scout_core_t, timeout_ms: u32) -> scout_status_t {
@@ -95,7 +96,8 @@ pub extern "C" fn scout_flush(core: scout_core_t, timeout_ms: u32) -> scout_stat
 /// at-exit hook: this library registers none. A process that ends without it keeps what the
 /// durability level promises (docs/configuration.md, `durability`).
 ///
-/// Blocks for at most `timeout_ms` milliseconds, and returns as `scout_flush` does. Any thread.
+/// Blocks as `scout_flush` does, and returns as that does; `SCOUT_E_BUSY` when another core was being
+/// made for all that time: then nothing has ended, and it may be called again. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn scout_shutdown(core: scout_core_t, timeout_ms: u32) -> scout_status_t {
     guard(|| core::shutdown(core, timeout_ms))
