@@ -31,7 +31,7 @@ pub(super) fn recover(core: &Core, deadline: Option<Instant>) -> bool {
     let has_file = |signature: &str| {
         names.iter().any(|name| name.strip_suffix(SUFFIX).is_some_and(|of| of == signature))
     };
-    core.spool.lock().unwrap_or_else(PoisonError::into_inner).name_orphans(has_file);
+    core.spool.lock().unwrap_or_else(PoisonError::into_inner).name_orphans(&names, has_file);
     for name in names.iter().filter(|name| name.ends_with(SUFFIX)).cloned() {
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             break;

@@ -12,26 +12,51 @@ use std::sync::Arc;
 const MAX_STATEMENT_BYTES: usize = 8 << 20;
 
 /// What calls are grouped by, in an endpoint.
+///
+/// Plain words, not an enum: this is looked up and compared for every database call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SubjectKey {
-    /// A statement's fingerprint, and the operation if that says more than `SQL/Query`.
-    Statement(u64, Option<OpId>),
-    /// An operation, where there is no statement, and a hash of what tags named.
-    Operation(OpId, u64),
+pub(crate) struct SubjectKey {
+    /// A statement's fingerprint, or a hash of what tags named.
+    what: u64,
+    /// An operation's number, or [`NO_OPERATION`].
+    operation: u32,
+    kind: u32,
+}
+
+const NO_OPERATION: u32 = u32::MAX;
+const STATEMENT: u32 = 0;
+const OPERATION: u32 = 1;
+const OTHERS: u32 = 2;
+
+impl SubjectKey {
     /// All further ones.
-    Other,
+    pub(crate) const OTHER: SubjectKey =
+        SubjectKey { what: u64::MAX, operation: NO_OPERATION, kind: OTHERS };
+
+    /// A statement, and the operation if that says more than `SQL/Query`.
+    #[inline]
+    pub(crate) fn statement(fingerprint: u64, operation: Option<OpId>) -> SubjectKey {
+        let operation = operation.map_or(NO_OPERATION, |op| op.0);
+        SubjectKey { what: fingerprint, operation, kind: STATEMENT }
+    }
+
+    /// An operation, where there is no statement, and a hash of what tags named.
+    #[inline]
+    pub(crate) fn operation(operation: OpId, query_hash: u64) -> SubjectKey {
+        SubjectKey { what: query_hash, operation: operation.0, kind: OPERATION }
+    }
+
+    /// Whether it stays true when operations get new numbers.
+    pub(crate) fn has_no_operation(&self) -> bool {
+        self.operation == NO_OPERATION
+    }
 }
 
 impl Hash for SubjectKey {
-    /// One word: this is looked up for every database call.
+    /// One word.
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(match self {
-            SubjectKey::Statement(fingerprint, None) => *fingerprint,
-            SubjectKey::Statement(fingerprint, Some(op)) => fingerprint ^ u64::from(op.0) << 16,
-            SubjectKey::Operation(op, tagged) => tagged ^ u64::from(op.0),
-            SubjectKey::Other => u64::MAX,
-        });
+        state.write_u64(self.what ^ u64::from(self.operation) << 16);
     }
 }
 
@@ -98,12 +123,12 @@ impl LiveMinute {
             || self.statement_bytes + bytes > MAX_STATEMENT_BYTES
         {
             stats.statements_overflowed += 1;
-            (key, statement) = (SubjectKey::Other, None);
+            (key, statement) = (SubjectKey::OTHER, None);
             if let Some(at) = self.by_subject.get(&(endpoint, key)) {
                 return *at;
             }
         }
-        let is_other = key == SubjectKey::Other;
+        let is_other = key == SubjectKey::OTHER;
         let query = if is_other {
             self.query(endpoint, "SQL".into(), OTHER.into(), stats)
         } else {

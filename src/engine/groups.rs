@@ -61,9 +61,9 @@ impl Groups<'_> {
         let key = match statement {
             Some(statement) => {
                 let named = (kind == SpanKind::ActiveRecord).then_some(op);
-                SubjectKey::Statement(statement.fingerprint, named)
+                SubjectKey::statement(statement.fingerprint, named)
             }
-            None => SubjectKey::Operation(op, query_hash),
+            None => SubjectKey::operation(op, query_hash),
         };
         let describe = || {
             let (model, operation) = match statement {

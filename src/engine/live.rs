@@ -139,9 +139,7 @@ impl LiveMinute {
     pub(crate) fn forget_numbers(&mut self) {
         self.by_op.clear();
         // Groups by operation keep their figures; equal ones found anew are added on freezing.
-        self.by_subject.retain(|(_, key), _| {
-            matches!(key, SubjectKey::Statement(_, None) | SubjectKey::Other)
-        });
+        self.by_subject.retain(|(_, key), _| key.has_no_operation());
     }
 
     /// The endpoint with this operation's name.

@@ -160,18 +160,20 @@ impl<T: Item, S: Storage> Spool<T, S> {
 impl<T: Item> Spool<T> {
     /// Gives names to what processes wrote that had no file for records, and died before they named it:
     /// there is no other copy of it. `has_file` tells whether a signature's process has such a file,
-    /// and so will be recovered with it. Only what nobody wrote to for an hour; a process that lives
-    /// after all finds it named.
-    pub fn name_orphans(&mut self, has_file: impl Fn(&str) -> bool) {
+    /// and so will be recovered with it. What is only half written goes. Both only if nobody wrote to
+    /// it for an hour; a process that lives after all finds it named, or writes it anew.
+    pub fn name_orphans(&mut self, files: &[String], has_file: impl Fn(&str) -> bool) {
         let Some(dir) = &self.dir else { return };
-        for (file, _) in dir.files().into_iter().flatten() {
-            let is_orphan = name::signature_of_pending(&file).is_some_and(|of| !has_file(of))
-                && dir.age(&file).is_ok_and(|age| age >= STALE);
-            if is_orphan && let Some(name) = file.strip_suffix(PENDING) {
-                self.counters.write_errors += u64::from(dir.rename(&file, name).is_err());
-            }
+        let is_stale = |file: &str| dir.age(file).is_ok_and(|age| age >= STALE);
+        for file in files {
+            let is_orphan = name::signature_of_pending(file).is_some_and(|of| !has_file(of));
+            let done = match file.strip_suffix(PENDING) {
+                Some(name) if is_orphan && is_stale(file) => dir.rename(file, name),
+                None if is_temporary(file) && is_stale(file) => dir.remove(file),
+                _ => Ok(()),
+            };
+            self.counters.write_errors += u64::from(done.is_err());
         }
-        dir.remove_stale(is_temporary);
     }
 }
 

@@ -559,7 +559,8 @@ fn what_a_process_without_a_file_for_records_left_unnamed_is_named_after_an_hour
         file.set_modified(std::time::SystemTime::now() - hours).unwrap();
     }
     let mut spool = open(&path, 4, 1 << 20);
-    spool.name_orphans(|signature| signature == "2");
+    let files: Vec<String> = names(&path);
+    spool.name_orphans(&files, |signature| signature == "2");
     let claim = spool.claim().unwrap().unwrap();
     assert_eq!(spool.minutes(&claim, ALL), [Minute(1)], "2 has its file, 3 may still live");
     assert_eq!(names(&path).iter().filter(|name| name.ends_with(".pending")).count(), 2);
