@@ -310,13 +310,22 @@ fn work(core: &Core, ticket: u64, deadline: Instant) {
             return;
         }
         let extent = if requested.is_ending { Extent::Shutdown } else { Extent::Flush };
+        if requested.is_ending {
+            core.note_quiet(deadline);
+        }
         let Some(pipeline) = lock_until(&core.pipeline, deadline) else { return };
         let settled = worker::settle_in(core, pipeline, extent);
         core.board.note_settled(requested.satisfied(), settled.map_or(Safety::Disk, |s| s.safety));
-        let Some(courier) = lock_until(&core.courier, deadline) else { return };
-        let left = worker::courier_round_in(core, courier, true, deadline);
+        let Some(mut courier) = lock_until(&core.courier, deadline) else { return };
+        if courier.is_none() {
+            // Another thread has ended it all, and says what came of it.
+            return;
+        }
+        let left = worker::courier_round_in(core, &mut courier, true, deadline);
         if requested.is_ending {
-            core.empty();
+            core.empty_in(courier);
+        } else {
+            drop(courier);
         }
         core.board.note_couriered(requested.satisfied(), left);
     }

@@ -11,7 +11,7 @@ use crate::spool::{Place, Spool};
 use crate::sys::{dir::Dir, host, random};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// One core of one process, in one fork generation. Never freed (threads of the host may be about
@@ -36,6 +36,9 @@ pub(super) struct Core {
     pub(super) closing_checkpoints: AtomicU64,
     /// Panics that a guard caught.
     pub(super) panics: AtomicU64,
+    /// Before the last drain, no recording call was under way, and none could begin any more.
+    pub(super) ended_quietly: AtomicBool,
+    is_empty: AtomicBool,
     pub(super) place: PlaceNote,
     seed: [u64; 2],
     sequence: AtomicU64,
@@ -65,7 +68,7 @@ pub(super) struct Snapshot {
 }
 
 /// How long a name that is being interned is waited for at the end.
-const LAST_NAME: Duration = Duration::from_secs(1);
+const LAST_NAME: Duration = Duration::from_millis(50);
 
 /// What was recovered from dead processes.
 #[derive(Debug, Default)]
@@ -77,8 +80,8 @@ pub(super) struct Recovered {
     pub(super) unreadable: AtomicU64,
     /// Files of other versions of this library, as of the last look.
     pub(super) other_versions: AtomicU64,
-    /// Files that the disk does not give back, and at how many looks.
-    pub(super) failing: Mutex<HashMap<String, u32>>,
+    /// Files that the disk does not give back: at how many looks, and since when.
+    pub(super) failing: Mutex<HashMap<String, (u32, Instant)>>,
 }
 
 /// Where files lie, for the diagnosis.
@@ -145,6 +148,8 @@ impl Core {
             snapshot: Mutex::default(),
             closing_checkpoints: AtomicU64::new(0),
             panics: AtomicU64::new(0),
+            ended_quietly: AtomicBool::new(false),
+            is_empty: AtomicBool::new(false),
             place: note(&setup, &place),
             seed,
             sequence: AtomicU64::new(0),
@@ -201,21 +206,37 @@ impl Core {
         }
     }
 
+    /// The recorder is retired: waits for the calls under way, and notes whether they ended. Before the
+    /// last drain.
+    pub(super) fn note_quiet(&self, deadline: Instant) {
+        if recorder::is_quiet(deadline) {
+            self.ended_quietly.store(true, Ordering::Release);
+        }
+    }
+
     /// Gives up what takes memory and descriptors. After this the core answers nothing.
     pub(super) fn empty(&self) {
-        let clear = std::sync::PoisonError::into_inner;
-        *self.pipeline.lock().unwrap_or_else(clear) = None;
-        *self.courier.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+        self.empty_in(self.courier.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// As [`Core::empty`].
+    pub(super) fn empty_in(&self, mut courier: MutexGuard<'_, Option<Courier>>) {
+        *courier = None;
+        drop(courier);
+        if self.is_empty.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        *self.pipeline.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let spool = || self.spool.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         // What is written and has no name yet gets it from whoever finds the file for records.
         let ending = if spool().has_unnamed() { Ending::Left } else { Ending::Done };
-        if recorder::is_quiet(Instant::now())
-            && self.recorder.close_names(Instant::now() + LAST_NAME)
-        {
+        let is_quiet = self.ended_quietly.load(Ordering::Acquire);
+        if is_quiet && self.recorder.close_names(Instant::now() + LAST_NAME) {
             self.recorder.release_segments(ending);
         } else {
-            // A call is still under way, though it was waited for: its segment stays what it is, and
-            // the file ours, until the process ends; then the next core finds what it recorded.
+            // A call was under way at the last drain, though it was waited for: its segment stays what
+            // it is, and the file ours, until the process ends; then the next core finds what it
+            // recorded.
             self.log.add(Level::Warn, || "a recording call outlasts its core".into());
         }
         spool().leave();

@@ -5,17 +5,17 @@ use super::log::Level;
 use super::setup::Setup;
 use crate::engine::{Engine, EngineConfig};
 use crate::record::Record;
-use crate::recorder::{Adopted, Gaps, SUFFIX, SegmentFile, clock};
+use crate::recorder::{Adopted, Gaps, SUFFIX, SegmentFile, clock, is_of_the_disk};
 use crate::spool::Safety;
 use std::collections::HashMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// Looks at which a file cannot be read, a quarter of a minute apart, before it is read in part.
-const PATIENCE: u32 = 4;
+/// How often, and for how long, a file cannot be read before it is read in part.
+const PATIENCE: (u32, Duration) = (4, Duration::from_secs(15));
 /// Files that cannot be read that are remembered.
 const MOST_FAILING: usize = 1000;
 
@@ -58,8 +58,9 @@ pub(super) fn recover(core: &Core, deadline: Option<Instant>) -> bool {
             Err(error) => {
                 core.log.add(Level::Warn, || format!("{name}: {error}"));
                 let mut failing = failing(core);
-                if failing.len() < MOST_FAILING || failing.contains_key(&name) {
-                    *failing.entry(name).or_default() += 1;
+                let has_room = failing.len() < MOST_FAILING || failing.contains_key(&name);
+                if is_of_the_disk(&error) && has_room {
+                    failing.entry(name).or_insert((0, Instant::now())).0 += 1;
                 }
             }
         }
@@ -79,12 +80,14 @@ pub(super) fn recover(core: &Core, deadline: Option<Instant>) -> bool {
 /// A disk that fails may be back in a while: only then is what it gives back taken for all there is.
 fn gaps_for(core: &Core, name: &str) -> Gaps {
     match failing(core).get(name) {
-        Some(looks) if *looks >= PATIENCE => Gaps::Emptied,
+        Some((looks, first)) if *looks >= PATIENCE.0 && first.elapsed() >= PATIENCE.1 => {
+            Gaps::Emptied
+        }
         _ => Gaps::Refused,
     }
 }
 
-fn failing(core: &Core) -> MutexGuard<'_, HashMap<String, u32>> {
+fn failing(core: &Core) -> MutexGuard<'_, HashMap<String, (u32, Instant)>> {
     core.recovered.failing.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -104,6 +107,12 @@ pub(super) fn look(setup: &Setup, mut each: impl FnMut(&Record<'_>)) -> io::Resu
 
 fn recover_file(core: &Core, file: &SegmentFile) {
     let committed = file.committed();
+    let again = file.is_recovered();
+    // Its process may have died before it did: what is named here must not be in the segments again after
+    // a loss of power.
+    if let Err(error) = file.sync() {
+        core.log.add(Level::Warn, || format!("{}: {error}", file.signature()));
+    }
     let spool = || core.spool.lock().unwrap_or_else(PoisonError::into_inner);
     if let Err(error) = spool().resolve(file.signature(), committed) {
         core.log.add(Level::Warn, || format!("{}: {error}", file.signature()));
@@ -138,14 +147,16 @@ fn recover_file(core: &Core, file: &SegmentFile) {
         file.let_go();
         return;
     }
-    file.commit_recovery(number);
+    file.commit_recovery(number, found.damaged > 0 || panics > 0);
     if let Err(error) = file.sync() {
         core.log.add(Level::Warn, || format!("{}: {error}", file.signature()));
     }
     let published = spool().publish(prepared);
-    core.recovered.files.fetch_add(1, Ordering::Relaxed);
-    core.recovered.records.fetch_add(found.records, Ordering::Relaxed);
-    core.recovered.damaged.fetch_add(found.damaged, Ordering::Relaxed);
+    if !again {
+        core.recovered.files.fetch_add(1, Ordering::Relaxed);
+        core.recovered.records.fetch_add(found.records, Ordering::Relaxed);
+        core.recovered.damaged.fetch_add(found.damaged, Ordering::Relaxed);
+    }
     core.panics.fetch_add(panics, Ordering::Relaxed);
     if published == Safety::Memory {
         // Written, and yet to be named: the next look finds only that left to do.

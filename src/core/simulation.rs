@@ -192,9 +192,13 @@ impl Simulation {
             engine.is_open(TraceId(id))
         });
         process.drained = process.segment.len();
-        // The file is synced before names are given.
-        process.on_platter.committed = number;
-        process.on_platter.segment = records_of(&process.segment);
+        // The file is synced before names are given, unless its process dies first.
+        let dir = VirtualDir { disk: self.disk.clone(), process: process.number };
+        let _ = dir.sync_file(&file_name(&signature));
+        if !self.is_dead(process) {
+            process.on_platter.committed = number;
+            process.on_platter.segment = records_of(&process.segment);
+        }
         let safety = process.spool.publish(prepared);
         if safety == Safety::Disk {
             process.on_platter.at_risk.clear();
@@ -225,7 +229,9 @@ impl Simulation {
 
     /// What a process left is brought in by another.
     fn recover(&self, process: &mut Process) {
-        let Some(file) = self.files.borrow_mut().pop() else { return };
+        let Some(mut file) = self.files.borrow_mut().pop() else { return };
+        file.on_platter.committed = file.committed;
+        file.on_platter.segment.clone_from(&file.segment);
         self.world.say(|| format!("process {} recovers {}", process.number, file.signature));
         if process.spool.resolve(&file.signature, file.committed).is_err() {
             return self.files.borrow_mut().push(file);

@@ -114,7 +114,7 @@ fn worker_turn(core: &'static Core, turn: &mut Turn) {
     let requested = core.board.requested();
     if requested.is_ending {
         // Whoever asked may not have had the time: what a call under way accepts is drained below.
-        recorder::is_quiet(Instant::now() + CALLS);
+        core.note_quiet(Instant::now() + CALLS);
     }
     let asked = !core.board.is_settled(requested.ticket);
     let extent = match (requested.is_ending, asked) {
@@ -233,14 +233,14 @@ fn deliver(core: &Core, turn: &mut Turn, requested: Requested, deadline: Instant
 
 /// Runs the courier on this thread.
 fn courier_round(core: &Core, everything: bool, deadline: Instant) -> Left {
-    let guard = core.courier.lock().unwrap_or_else(PoisonError::into_inner);
-    courier_round_in(core, guard, everything, deadline)
+    let mut guard = core.courier.lock().unwrap_or_else(PoisonError::into_inner);
+    courier_round_in(core, &mut guard, everything, deadline)
 }
 
 /// As [`courier_round`].
 pub(super) fn courier_round_in(
     core: &Core,
-    mut guard: MutexGuard<'_, Option<Courier>>,
+    guard: &mut Option<Courier>,
     everything: bool,
     deadline: Instant,
 ) -> Left {

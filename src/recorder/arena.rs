@@ -40,6 +40,8 @@ struct FileHeader {
     /// The number of the checkpoint with which another process recovered all that is in it, in the
     /// form of `committed`; 0 before that.
     recovered: AtomicU64,
+    /// Not 0: that recovery found damage, and the file is to be kept.
+    damaged: AtomicU32,
 }
 
 fn with_complement(number: u32) -> u64 {
@@ -122,7 +124,13 @@ impl SegmentFile {
         }
         // Before it is mapped here: a process's id may have come to be that of a thread of ours. What
         // this process itself had mapped, it had locked; or it has become another program since.
-        let owner = lock.read_u32(std::mem::offset_of!(FileHeader, process))?;
+        let owner = match lock.read_u32(std::mem::offset_of!(FileHeader, process)) {
+            Err(error) if gaps == Gaps::Emptied && is_of_the_disk(&error) => {
+                dir.rename(&name, &name.replace(SUFFIX, ".damaged"))?;
+                return Ok(Adopted::Unreadable);
+            }
+            owner => owner?,
+        };
         if owner != host::process_id() && host::has_mapped(owner, &name) {
             return Ok(Adopted::Nothing);
         }
@@ -187,14 +195,21 @@ impl SegmentFile {
         self.header().committed.store(with_complement(number), Ordering::Release);
     }
 
-    /// From here on nothing counts that is in its segments: all of it is in checkpoint `number`.
-    pub fn commit_recovery(&self, number: u32) {
+    /// From here on nothing counts that is in its segments: all of it is in checkpoint `number`. With
+    /// `damaged`, it is remembered that not all of it could be read.
+    pub fn commit_recovery(&self, number: u32, damaged: bool) {
+        self.header().damaged.store(damaged.into(), Ordering::Relaxed);
         self.header().recovered.store(with_complement(number), Ordering::Release);
         self.commit(number);
     }
 
-    /// Whether another process recovered it, and committed that.
-    pub(super) fn is_recovered(&self) -> bool {
+    /// Whether a recovery that is committed found damage.
+    pub(super) fn was_damaged(&self) -> bool {
+        self.header().damaged.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether it was recovered before, and that is committed: nothing in its segments counts.
+    pub fn is_recovered(&self) -> bool {
         self.header().recovered.load(Ordering::Acquire) == with_complement(self.committed())
     }
 
@@ -233,12 +248,13 @@ impl SegmentFile {
         let chunks = self.chunks.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
         let offset = offset_of(chunks.len());
         chunks.push(region);
-        // SAFETY: a spare region, which nobody else uses; any bytes are valid.
+        // SAFETY: a spare region, which nobody else uses, but that a late thread may look at the state in
+        // a head, and find no stamp of its own; any bytes are valid.
         let bytes = unsafe { std::slice::from_raw_parts_mut(region.start.as_ptr(), region.len) };
         for (at, segment) in bytes.chunks_mut(SEGMENT_BYTES).enumerate() {
             match self.lock.read_at(segment, offset + (at * SEGMENT_BYTES) as u64) {
                 Ok(()) => {}
-                Err(_) if gaps == Gaps::Emptied => {
+                Err(error) if gaps == Gaps::Emptied && is_of_the_disk(&error) => {
                     segment.fill(0);
                     self.unread += 1;
                 }
@@ -284,6 +300,11 @@ impl SegmentFile {
         self.lock.release();
         self.dir.close();
     }
+}
+
+/// Whether the disk does not give something back, and it is no want of anything else.
+pub fn is_of_the_disk(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EIO | libc::EBADMSG))
 }
 
 fn offset_of(chunk: usize) -> u64 {

@@ -34,6 +34,7 @@ impl SegmentFile {
         let committed = self.committed();
         let mut found = Recovered { damaged: self.unread, ..Recovered::default() };
         if self.is_recovered() {
+            found.damaged += u64::from(self.was_damaged());
             return found;
         }
         let segments = self.segments();

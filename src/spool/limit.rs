@@ -75,7 +75,8 @@ impl<T: Item, S: Storage> Spool<T, S> {
         }
         files = self.look();
         // A parcel without its sources, or these without it, would count anew: both or none.
-        files.retain(|file| self.is_clear(file));
+        let all_removed = self.spent.is_empty();
+        files.retain(|file| self.is_clear(file) && (all_removed || !file.is_parcel()));
         for file in files {
             if self.counters.bytes_on_disk <= self.limit_bytes {
                 break;

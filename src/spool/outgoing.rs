@@ -36,9 +36,10 @@ impl<T: Item, S: Storage> Spool<T, S> {
             self.give_names(true);
         }
         self.unclear.clear();
+        self.unread.clear();
+        self.make_sure()?;
         self.finish_merging()?;
         self.finish_packing()?;
-        self.make_sure()?;
         Ok(Some(Claim { lock }))
     }
 
@@ -104,12 +105,16 @@ impl<T: Item, S: Storage> Spool<T, S> {
         Ok(())
     }
 
-    /// What is sent under an id must have it after a loss of power too, or it would be sent under
-    /// another: who made it may have died before it was synced. A disk that can never be synced stops
-    /// nothing.
+    /// What replaces others, or is sent under an id, must be there after a loss of power too, or they
+    /// would be gone, or sent under another: who made it may have died before it was synced. A disk that
+    /// can never be synced stops nothing.
     fn make_sure(&mut self) -> io::Result<()> {
-        let found = self.list()?.iter().any(|file| file.is_parcel() || file.alone);
-        match if found { self.sync_names() } else { Ok(()) } {
+        let files = self.dir.as_ref().map_or(Ok(Vec::new()), Storage::files)?;
+        let replaces = |name: &str| [PARCEL, MERGING, ALONE].iter().any(|end| name.ends_with(end));
+        if !files.iter().any(|(name, _)| replaces(name)) {
+            return Ok(());
+        }
+        match self.sync_names() {
             Err(error) if self.unsure < UNSURE => {
                 self.unsure += 1;
                 Err(error)
@@ -165,8 +170,11 @@ impl<T: Item, S: Storage> Spool<T, S> {
         id: String,
         render: impl Fn(&T, &str) -> Vec<Body>,
     ) -> io::Result<bool> {
-        if let Some(period) = self.held.take(minute) {
-            return Ok(self.pack_held(period, id, render));
+        // Where that is a fault, what is on disk of this minute may be none.
+        if let Some(period) = self.held.take(minute)
+            && self.pack_held(period, id.clone(), &render)
+        {
+            return Ok(true);
         }
         if claim.of_memory_alone() {
             return Ok(false);
@@ -304,21 +312,25 @@ impl<T: Item, S: Storage> Spool<T, S> {
     /// Removes files, now or later; they do not count any more.
     pub(super) fn discard(&mut self, names: impl Iterator<Item = String>) {
         if self.dir.is_some() {
-            self.spent.extend(names);
+            self.spent.push(names.collect());
             self.remove_spent();
         }
     }
 
-    /// In order: a parcel goes after its sources, so that whoever finds these finds it too.
+    /// Each group in order: a parcel goes after its sources, so that whoever finds these finds it too.
     fn remove_spent(&mut self) {
         let Some(dir) = &self.dir else { return };
-        while let Some(name) = self.spent.front() {
-            if dir.remove(name).is_err() {
-                self.counters.write_errors += 1;
-                return;
+        let errors = &mut self.counters.write_errors;
+        self.spent.retain_mut(|group| {
+            while let Some(name) = group.front() {
+                if dir.remove(name).is_err() {
+                    *errors += 1;
+                    return true;
+                }
+                group.pop_front();
             }
-            self.spent.pop_front();
-        }
+            false
+        });
     }
 
     /// A parcel could not be delivered now: what is left of it stays, or goes back to memory.

@@ -35,8 +35,9 @@ const PROBE: &str = ".probe-";
 fn writable(dir: Dir, _: &Path) -> std::io::Result<Dir> {
     // Of a random name: in containers that share a volume, processes share their ids.
     let probe = format!("{PROBE}{}-{:016x}", host::process_id(), random::seed()[0]);
-    dir.write_durably(&probe, b"")?;
-    dir.remove(&probe)?;
+    let written = dir.write_durably(&probe, b"");
+    let removed = dir.remove(&probe);
+    written.and(removed)?;
     dir.remove_stale(|name| name.starts_with(PROBE) || name.starts_with(&format!(".{PROBE}")));
     Ok(dir)
 }

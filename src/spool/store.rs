@@ -12,7 +12,7 @@ const FILE_LIMIT: u64 = 256 << 20;
 /// Refused or damaged files kept to be looked at.
 const SET_ASIDE: usize = 16;
 
-/// Failures to read a file, while others can be read, after which it is taken for damaged.
+/// Claims at which a file cannot be read, while others can, after which it is taken for damaged.
 const UNREADABLE: u32 = 10;
 /// Files of other versions that are remembered.
 const MOST_FOREIGN: usize = 10_000;
@@ -70,12 +70,14 @@ pub struct Spool<T, S = Dir> {
     pub(super) owes_sync: bool,
     /// Claims in a row that could not make sure of what they found.
     pub(super) unsure: u32,
-    /// Files that do not count any more: removing them failed so far.
-    pub(super) spent: VecDeque<String>,
+    /// Files that do not count any more: removing them failed so far. Of each group in this order.
+    pub(super) spent: Vec<VecDeque<String>>,
     /// Files of other versions: for whoever knows them.
     pub(super) foreign: HashSet<String>,
     /// Files that cannot be read; it may be that nothing can.
     pub(super) unreadable: Suspects,
+    /// Of these, those noted since the last claim: each counts once.
+    pub(super) unread: HashSet<String>,
     /// Files, or minutes in memory, that are a fault to merge or render.
     pub(super) faulty: Suspects,
     /// First and last minutes in which what counts is not known: a file that replaces others cannot
@@ -97,9 +99,10 @@ impl<T: Item, S: Storage> Spool<T, S> {
             unsynced: Vec::new(),
             owes_sync: false,
             unsure: 0,
-            spent: VecDeque::new(),
+            spent: Vec::new(),
             foreign: HashSet::new(),
             unreadable: Suspects::default(),
+            unread: HashSet::new(),
             faulty: Suspects::default(),
             unclear: Vec::new(),
             counters: Counters::default(),
@@ -183,7 +186,7 @@ impl<T: Item, S: Storage> Spool<T, S> {
             files.into_iter().filter_map(|(name, bytes)| File::of(name, bytes)).collect();
         files.retain(|file| {
             !self.held.is_source(&file.name)
-                && !self.spent.contains(&file.name)
+                && !self.spent.iter().any(|group| group.contains(&file.name))
                 && !self.foreign.contains(&file.name)
         });
         files.sort_by(|a, b| (a.first, a.last, &a.name).cmp(&(b.first, b.last, &b.name)));
@@ -224,13 +227,19 @@ impl<T: Item, S: Storage> Spool<T, S> {
             }
             Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) if is_of_the_file(&error) && self.unreadable.fail(name, UNREADABLE) => None,
+            Err(error) if is_of_the_file(&error) && self.is_beyond_hope(name) => None,
             Err(error) => return Err(error),
         };
         if value.is_none() {
             self.give_up_on(name);
         }
         Ok(value)
+    }
+
+    /// A file cannot be read. Whether it is to blame: others can, and it could not at several claims,
+    /// which are a second apart or more.
+    fn is_beyond_hope(&mut self, name: &str) -> bool {
+        self.unread.insert(name.to_owned()) && self.unreadable.fail(name, UNREADABLE)
     }
 
     /// Sets a file aside that can be of no use to anybody but a person.

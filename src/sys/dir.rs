@@ -148,7 +148,18 @@ impl Dir {
     /// Makes names that were given and taken outlive the machine.
     pub fn sync(&self) -> io::Result<()> {
         // SAFETY: the descriptor is open.
-        check(unsafe { libc::fsync(self.fd()?.as_raw_fd()) })
+        match check(unsafe { libc::fsync(self.fd()?.as_raw_fd()) }) {
+            // Some file systems have no such thing for directories, and mean no harm.
+            Err(error)
+                if matches!(
+                    error.raw_os_error(),
+                    Some(libc::EINVAL | libc::ENOTSUP | libc::ENOSYS)
+                ) =>
+            {
+                Ok(())
+            }
+            synced => synced,
+        }
     }
 
     /// Another handle to the same directory.

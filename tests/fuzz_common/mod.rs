@@ -136,7 +136,7 @@ fn recover(dir: Dir) {
     let again = file.recover(|_, _| ());
     assert_eq!(again, found, "a look changes nothing");
     close(engine);
-    file.commit_recovery(file.committed().saturating_add(1));
+    file.commit_recovery(file.committed().saturating_add(1), found.damaged > 0);
     let Recovered { records, .. } = file.recover(|_, _| ());
     assert_eq!(records, 0, "what was recovered is not recovered again");
     file.discard();
