@@ -241,4 +241,51 @@ fn floods_are_bounded() {
     }
     let (peak, _) = flood.end("20,000 errors of 9,000 open requests");
     assert!(peak < BOUND);
+
+    let mut flood = Flood::new();
+    for n in 1..=200_000_u64 {
+        // Of ten requests, that many that all but the first are sums.
+        let sql = format!("SELECT a{} FROM b WHERE {}", n % 1500, "abc = def AND ".repeat(300));
+        flood.span(n % 10 + 1, n + 1, 1, "SQL/Query", &[("db.statement", &sql)]);
+    }
+    let (peak, _) = flood.end("200,000 statements of ten open requests");
+    assert!(peak < BOUND);
+
+    let mut flood = Flood::new();
+    for n in 1..=10_000_u64 {
+        let sql = format!("SELECT a{n} FROM b WHERE {}", "abc = def AND ".repeat(900));
+        flood.span(n % 5000 + 1, n + 1, 1, "Controller/a", &[("db.statement", &sql)]);
+    }
+    let (peak, _) = flood.end("10,000 statements of scopes");
+    assert!(peak < BOUND);
+
+    let mut flood = Flood::new();
+    let json = format!("[{}]", vec!["{\"id\":1}"; 1700].join(","));
+    for n in 1..=1000_u64 {
+        let keys = ["request_params", "request_session", "environment"];
+        flood.error(0, &format!("Oops{n}"), "", &keys.map(|key| (key, json.as_str())));
+    }
+    let (peak, _) = flood.end("1000 errors with 5000 JSON objects each");
+    assert!(peak < BOUND);
+
+    // And after all that, an engine goes on as ever.
+    let mut flood = Flood::new();
+    for n in 1..=30_000_u64 {
+        flood.span(n % 9000 + 1, n + 1, 1, "Custom/x", &[("text", &text), ("more", &text)]);
+    }
+    for n in 1..=9000_u64 {
+        flood.span(n, 1, 0, "Controller/a", &[]);
+    }
+    flood.engine.end_round(NOW);
+    flood.engine.end_round(NOW);
+    let before = flood.engine.stats();
+    assert_eq!((before.open_requests, before.open_spans), (0, 0));
+    flood.span(20_001, 2, 1, "Custom/x", &[("text", &text)]);
+    flood.span(20_001, 1, 0, "Controller/a", &[]);
+    flood.engine.end_round(NOW);
+    flood.engine.end_round(NOW);
+    let after = flood.engine.stats();
+    assert_eq!(after.requests, before.requests + 1);
+    assert_eq!(after.requests_closed_by_limit, before.requests_closed_by_limit);
+    assert_eq!(after.tags_dropped, before.tags_dropped);
 }

@@ -109,6 +109,13 @@ impl LiveMinute {
         }
     }
 
+    /// The group of all calls that found no place by themselves.
+    pub(crate) fn other_calls(&mut self, endpoint: u32, stats: &mut EngineStats) -> u32 {
+        let describe =
+            || CallKind { statement: None, model: "SQL".into(), operation: OTHER.into() };
+        self.call_group(endpoint, SubjectKey::OTHER, describe, stats)
+    }
+
     #[cold]
     fn new_call_group(
         &mut self,

@@ -8,13 +8,17 @@ use super::merge::Entry;
 use super::open::{Fate, Recent};
 use super::operation::{OpId, SpanKind, split};
 use super::period::NPlusOne;
-use super::request::{FoldedSubject, Request, SpanRow};
+use super::request::{FoldedSubject, Load, Request, SpanRow};
 use super::rules::{Candidate, Verdict};
 use super::symbols::Interned;
 use super::tag::StoredValue;
 use crate::model::{Minute, UnixNanos};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+/// The most minutes that are filled at once. A recovery may find times of any age; a clock that counts in
+/// the wrong unit makes a minute of each request. Further ones count in the last of these.
+const MAX_MINUTES: usize = 512;
 
 /// A request on its way into its minute.
 pub(super) struct Counting {
@@ -35,6 +39,11 @@ impl Engine {
     pub(super) fn complete(&mut self, at: u32, now: UnixNanos) {
         let Some(mut request) = self.requests.close(at) else { return };
         self.load -= request.load();
+        debug_assert!(
+            self.requests.open_len() > 0 || self.load == Load::default(),
+            "{:?}",
+            self.load
+        );
         let recent = self.with_minutes(|engine, minutes| engine.count(&mut request, minutes, now));
         self.requests.remember(at, recent);
         self.requests.recycle(request);
@@ -78,7 +87,7 @@ impl Engine {
             .get(scope as usize)
             .map_or((OpId(0), false), |row| (row.op, row.kind == SpanKind::Job));
         let mut facts = Facts::read(request, &self.keys, start);
-        facts.error |= !request.errors.is_empty();
+        facts.error |= request.failed;
         let op = self.renamed(request, op, facts.rename);
         let path = request.text(facts.path);
         let candidate = Candidate {
@@ -129,7 +138,9 @@ impl Engine {
         minute: Minute,
     ) -> Option<&'m mut LiveMinute> {
         let at = minutes.iter().position(|live| live.minute == minute).unwrap_or_else(|| {
-            minutes.push(LiveMinute::new(minute, &self.config, self.hash));
+            if minutes.len() < MAX_MINUTES {
+                minutes.push(LiveMinute::new(minute, &self.config, self.hash));
+            }
             minutes.len() - 1
         });
         minutes.get_mut(at)
@@ -227,6 +238,12 @@ impl Engine {
                     if let Some(calls) = live.host_calls(endpoint, *host, self.request, stats) {
                         calls.calls.add(&folded.calls);
                         calls.histogram.merge(&folded.histogram);
+                    }
+                }
+                FoldedSubject::OtherStatements => {
+                    let group = live.other_calls(endpoint, &mut self.stats);
+                    if live.add_calls(group, self.request, None, folded) {
+                        self.touched.push(group);
                     }
                 }
                 FoldedSubject::Call { statement, tagged } => {

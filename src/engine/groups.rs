@@ -3,8 +3,7 @@ use super::live::LiveMinute;
 use super::operation::{OTHER, OpId, Operations, SpanKind, split};
 use super::request::{Request, SpanRow, Subject};
 use super::stats::EngineStats;
-use super::tag::{KnownTag, StoredTag, TagKeys};
-use super::trace::Scalar;
+use super::tag::{KnownTag, TagKeys};
 use crate::sql::Statement;
 use std::sync::Arc;
 
@@ -59,10 +58,11 @@ impl Groups<'_> {
     ) -> u32 {
         let operations = self.operations;
         let key = match statement {
-            Some(statement) => {
-                let named = (kind == SpanKind::ActiveRecord).then_some(op);
-                SubjectKey::statement(statement.fingerprint, named)
+            // Calls of one group are of one query, whichever came first.
+            Some(statement) if kind == SpanKind::ActiveRecord => {
+                SubjectKey::statement(statement.fingerprint, Some(op))
             }
+            Some(statement) => SubjectKey::statement(statement.fingerprint ^ statement.names, None),
             None => SubjectKey::operation(op, query_hash),
         };
         let describe = || {
@@ -71,7 +71,8 @@ impl Groups<'_> {
                     let model = if statement.model.is_empty() { "SQL" } else { &statement.model };
                     (model.into(), (&*statement.verb).into())
                 }
-                _ => tagged().unwrap_or_else(|| query_of(operations.text(op))),
+                Some(_) => query_of(operations.text(op)),
+                None => tagged().unwrap_or_else(|| query_of(operations.text(op))),
             };
             CallKind { statement: statement.cloned(), model, operation }
         };
@@ -92,17 +93,21 @@ fn query_of(operation: &str) -> (Box<str>, Box<str>) {
 /// Model and operation.
 pub(super) type TaggedQuery = (Box<str>, Box<str>);
 
-/// A hash of the tags that name a span's model and operation; 0 where there are none.
+/// A hash of what [`tagged_query`] finds; 0 for nothing.
 #[inline]
 pub(super) fn query_hash(request: &Request, keys: &TagKeys, row: &SpanRow) -> u64 {
-    let named =
-        |tag: &&StoredTag| matches!(keys.known(tag.key), KnownTag::DbModel | KnownTag::DbOperation);
-    let mut hash = 0_u64;
-    for tag in request.tags_of(row).iter().filter(named) {
-        let which = u64::from(keys.known(tag.key) == KnownTag::DbModel);
-        hash = keys.hash().word(hash ^ keys.hash().bytes(request.text(Some(tag.value))) ^ which);
+    let (model, operation) = named(request, keys, row);
+    if model.is_none() && operation.is_none() {
+        return 0;
     }
-    hash
+    let mut lower = [0_u8; LONGEST_NAME];
+    let operation = operation.unwrap_or_default();
+    for (to, from) in lower.iter_mut().zip(operation) {
+        *to = from.to_ascii_lowercase();
+    }
+    let operation = lower.get(..operation.len()).unwrap_or_default();
+    let hash = keys.hash();
+    hash.word(hash.bytes(model.unwrap_or_default()) ^ hash.bytes(operation).rotate_left(1))
 }
 
 /// Model and operation from the tags of a span that has no statement.
@@ -111,23 +116,36 @@ pub(super) fn tagged_query(
     keys: &TagKeys,
     row: &SpanRow,
 ) -> Option<TaggedQuery> {
-    let of = |known| {
-        let tags = request.tags_of(row);
-        let tag = tags.iter().find(|tag| keys.known(tag.key) == known)?;
-        let Scalar::Str(text) = request.scalar(tag.value) else { return None };
-        // A name, not a statement that someone put there.
-        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '.');
-        (text.len() <= 64 && !text.is_empty() && text.chars().all(is_name)).then_some(text)
-    };
-    let model = of(KnownTag::DbModel);
-    let operation = of(KnownTag::DbOperation).map(|text| text.to_lowercase());
+    let (model, operation) = named(request, keys, row);
     if model.is_none() && operation.is_none() {
         return None;
     }
+    let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
     Some((
-        model.map_or("SQL".into(), String::into_boxed_str),
-        operation.map_or(OTHER.into(), String::into_boxed_str),
+        model.map_or("SQL".into(), |name| text(name).into()),
+        operation.map_or(OTHER.into(), |name| text(name).to_ascii_lowercase().into()),
     ))
+}
+
+/// The longest name of a model or an operation in a tag, in bytes.
+const LONGEST_NAME: usize = 64;
+
+/// What a span's tags name as its model and its operation: names, not a statement that someone put
+/// there.
+#[inline]
+fn named<'r>(
+    request: &'r Request,
+    keys: &TagKeys,
+    row: &SpanRow,
+) -> (Option<&'r [u8]>, Option<&'r [u8]>) {
+    let of = |known| {
+        let tag = request.tags_of(row).iter().find(|tag| keys.known(tag.key) == known)?;
+        let text = request.text(Some(tag.value));
+        let is_name = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'_' | b':' | b'.');
+        let fits = !text.is_empty() && text.len() <= LONGEST_NAME && text.iter().all(is_name);
+        fits.then_some(text)
+    };
+    (of(KnownTag::DbModel), of(KnownTag::DbOperation))
 }
 
 /// Rows a span read.

@@ -2,7 +2,7 @@ use super::Engine;
 use super::open::{Fate, Recent, State};
 use super::operation::OpId;
 use super::period::Application;
-use super::request::{PendingError, Request, RequestTag};
+use super::request::{Load, PendingError, Request, RequestTag};
 use super::tag::{KnownTag, StoredTag, bytes_of};
 use super::tag_reader::TagReader;
 use super::trace::Scalar;
@@ -17,14 +17,19 @@ use crate::sql::{self, Dialect, Scratch};
 const MAX_REQUEST_TAGS: usize = 1000;
 /// The most errors one request keeps.
 const MAX_REQUEST_ERRORS: usize = 10;
-/// What open requests may hold together. Beyond it the oldest is closed: it is counted all the same,
-/// and what comes late of it too.
-const MAX_OPEN_SUMS: usize = 5000;
+/// What open requests may hold together. Beyond it one is closed: with what it has, and without what
+/// is yet to come, which counts as late.
+const MAX_OPEN_SUMS: usize = 2000;
 const MAX_OPEN_DETAIL_BYTES: usize = 16 << 20;
 /// The detail from which on text that is only shown is dropped.
 const CROWDED_DETAIL_BYTES: usize = MAX_OPEN_DETAIL_BYTES / 2;
-/// The bytes of statements from which on further spans are kept as sums only.
+/// The bytes of statements from which on further spans are kept as sums only; but for roots and scopes,
+/// which have as many again.
 const FULL_STATEMENT_BYTES: usize = 16 << 20;
+/// What [`Engine::share`] counts in.
+const WHOLE: usize = 1024;
+/// The most members of one field of an application's description: its libraries are a long list.
+const MAX_METADATA_MEMBERS: usize = 10_000;
 /// The most tags read of an error.
 const MAX_ERROR_TAGS: usize = 100;
 
@@ -90,8 +95,9 @@ impl Engine {
             || self.load.spans > self.config.max_open_spans
             || self.load.statement_bytes > FULL_STATEMENT_BYTES;
         // A request's root and its scope are worth a place of their own.
-        let folds = full
-            && (held >= 2 * self.config.max_request_spans || !(rooted || info.kind.is_scope()));
+        let is_first_root = rooted && request.roots == 0;
+        let is_dear = held < 2 * self.config.max_request_spans && (rooted || info.kind.is_scope());
+        let folds = full && !is_first_root && !is_dear;
         let mut reader = TagReader {
             keys: &mut self.keys,
             memo: &mut self.memo,
@@ -100,11 +106,12 @@ impl Engine {
             dialect: self.dialect,
             crowded: self.load.detail_bytes > CROWDED_DETAIL_BYTES,
         };
+        let (statement_bytes, detail_bytes) = (request.statement_bytes, request.store.bytes());
         if folds {
             self.load.sums += reader.fold(request, span, op, tags, names, &mut self.operations);
+            self.load.statement_bytes += request.statement_bytes - statement_bytes;
             return self.keep_load(now);
         }
-        let (statement_bytes, detail_bytes) = (request.statement_bytes, request.store.bytes());
         let read = reader.read(request, info.kind, tags, names);
         self.load.rows += 1;
         self.load.statement_bytes += request.statement_bytes - statement_bytes;
@@ -120,18 +127,59 @@ impl Engine {
         self.keep_load(now);
     }
 
-    /// Closes requests until those left open hold no more than they may.
+    /// How much of what open requests may hold together these hold, of what there is most of, in
+    /// 1,024ths.
+    fn share(&self, load: &Load) -> usize {
+        // Roots and scopes have a place of their own, whatever the limit: as many again.
+        let rows = 2 * self.config.max_open_spans.max(1);
+        (load.rows * WHOLE / rows)
+            .max(load.statement_bytes * WHOLE / (2 * FULL_STATEMENT_BYTES))
+            .max(load.detail_bytes * WHOLE / MAX_OPEN_DETAIL_BYTES)
+            .max(load.sums * WHOLE / MAX_OPEN_SUMS)
+    }
+
+    /// Closes requests, should those that are open hold more than they may.
     #[inline]
     fn keep_load(&mut self, now: UnixNanos) {
-        // Roots and scopes have a place of their own, whatever the limit: as many again.
-        while self.load.rows > 2 * self.config.max_open_spans
-            || self.load.detail_bytes > MAX_OPEN_DETAIL_BYTES
-            || self.load.sums > MAX_OPEN_SUMS
+        let load = &self.load;
+        if load.rows > 2 * self.config.max_open_spans
+            || load.statement_bytes > 2 * FULL_STATEMENT_BYTES
+            || load.detail_bytes > MAX_OPEN_DETAIL_BYTES
+            || load.sums > MAX_OPEN_SUMS
         {
-            if self.requests.open_len() == 0 {
+            self.shed_load(now);
+        }
+    }
+
+    /// Closes the heaviest: the others are not to go for them. Some at once, so that the next time is
+    /// not soon.
+    #[cold]
+    fn shed_load(&mut self, now: UnixNanos) {
+        const ENOUGH: usize = WHOLE / 8 * 7;
+        // What has its root is complete, or nearly.
+        self.complete_rooted(now);
+        std::mem::swap(&mut self.rooted, &mut self.rooted_before);
+        if self.share(&self.load) > ENOUGH {
+            self.complete_rooted(now);
+        }
+        if self.share(&self.load) <= ENOUGH {
+            return;
+        }
+        let mut open: Vec<(usize, TraceId)> = self
+            .requests
+            .each_open()
+            .map(|request| (self.share(&request.load()), request.trace_id))
+            .collect();
+        // Of equal ones the oldest first.
+        open.sort_by_key(|(share, _)| std::cmp::Reverse(*share));
+        for (_, trace_id) in open {
+            if self.share(&self.load) <= ENOUGH {
                 break;
             }
-            self.close_oldest(now);
+            if let Some(at) = self.requests.find(trace_id) {
+                self.stats.requests_closed_by_limit += 1;
+                self.complete(at, now);
+            }
         }
     }
 
@@ -185,12 +233,17 @@ impl Engine {
         let Some(State::Open(request)) = self.requests.state(at) else { return };
         let text = request.store.bytes();
         let held = request.tags.len();
+        let crowded = self.load.detail_bytes > CROWDED_DETAIL_BYTES;
         for tag in tags {
             let stored = (request.tags.len() < MAX_REQUEST_TAGS)
                 .then(|| self.keys.resolve(tag.key, names))
                 .flatten()
                 .and_then(|key| {
                     let known = self.keys.known(key);
+                    let is_text = matches!(tag.value, TagValue::Str { .. });
+                    if crowded && is_text && known.is_only_shown() {
+                        return None;
+                    }
                     let value = request.store.store(known, tag.value, names, &mut self.stats)?;
                     Some(StoredTag { key, value })
                 });
@@ -242,8 +295,15 @@ impl Engine {
         // An error may well be the first that is heard of its request.
         let at =
             if record.trace_id.is_none() { None } else { self.place(record.trace_id, now).ok() };
-        match at.and_then(|at| self.requests.state(at)) {
-            Some(State::Open(request))
+        let mut open = match at.and_then(|at| self.requests.state(at)) {
+            Some(State::Open(request)) => Some(request),
+            _ => None,
+        };
+        if let Some(request) = &mut open {
+            request.failed = true;
+        }
+        match open {
+            Some(request)
                 if request.errors.len() < MAX_REQUEST_ERRORS
                     && self.load.detail_bytes < CROWDED_DETAIL_BYTES =>
             {
@@ -297,7 +357,9 @@ impl Engine {
         let json = serde_json::from_slice(bytes_of(record.json, names));
         match (&*kind, json) {
             ("scout.metadata", Ok(serde_json::Value::Object(mut fields))) => {
-                fields.values_mut().for_each(super::report::flatten);
+                for field in fields.values_mut() {
+                    super::report::flatten(field, MAX_METADATA_MEMBERS);
+                }
                 let application = Application { time: record.time, fields };
                 self.learn(&application);
                 let minute = self.minute_of(record.time, now).0;

@@ -117,7 +117,9 @@ impl Entry for JobStats {
         self.total
     }
     fn other(key: &JobKey) -> JobKey {
-        JobKey { queue: key.queue.clone(), name: OTHER.to_owned() }
+        // Queues may be as many as jobs.
+        let queue = if key.name == OTHER { OTHER.to_owned() } else { key.queue.clone() };
+        JobKey { queue, name: OTHER.to_owned() }
     }
 }
 

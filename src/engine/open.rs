@@ -205,7 +205,7 @@ impl Requests {
                 State::Open(request) => {
                     request.rows.iter_mut().for_each(|row| visit(&mut row.op));
                     request.folded.iter_mut().for_each(|folded| visit(&mut folded.op));
-                    request.folded_at.clear();
+                    request.find_folded_anew();
                 }
             }
         }

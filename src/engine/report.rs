@@ -138,7 +138,7 @@ impl Engine {
     /// JSON text without secrets and with short values; other text is left out.
     fn cleaned(&self, text: &str) -> Value {
         let Ok(mut value) = serde_json::from_str::<Value>(text) else { return Value::Null };
-        flatten(&mut value);
+        flatten(&mut value, MOST_MEMBERS);
         self.filter.clean(&mut value);
         stringify(&mut value);
         value
@@ -164,22 +164,40 @@ impl Engine {
     }
 }
 
+/// Members of JSON that are kept: each takes far more memory than text.
+const MOST_MEMBERS: usize = 500;
 /// Levels of JSON that are kept. A parser gives up at 128, and a period's file has some around it.
 const DEEPEST: usize = 32;
 
-/// Leaves out what is nested deeper than anybody reads.
-pub(super) fn flatten(value: &mut Value) {
-    fn within(value: &mut Value, levels: usize) {
+/// Leaves out what is nested deeper, or is more, than anybody reads.
+pub(super) fn flatten(value: &mut Value, mut members: usize) {
+    fn within(value: &mut Value, levels: usize, room: &mut usize) {
         match value {
             Value::Array(_) | Value::Object(_) if levels == 0 => *value = Value::from("..."),
-            Value::Array(items) => items.iter_mut().for_each(|item| within(item, levels - 1)),
+            Value::Array(items) => {
+                items.truncate(*room);
+                items.shrink_to_fit();
+                for item in items.iter_mut() {
+                    *room = room.saturating_sub(1);
+                    within(item, levels - 1, room);
+                }
+            }
             Value::Object(members) => {
-                members.values_mut().for_each(|member| within(member, levels - 1));
+                let mut kept = serde_json::Map::new();
+                for (key, mut member) in std::mem::take(members) {
+                    if *room == 0 {
+                        break;
+                    }
+                    *room -= 1;
+                    within(&mut member, levels - 1, room);
+                    kept.insert(key, member);
+                }
+                *members = kept;
             }
             _ => {}
         }
     }
-    within(value, DEEPEST);
+    within(value, DEEPEST, &mut members);
 }
 
 /// Scalars become text of limited length, as the error service has them.

@@ -113,6 +113,8 @@ pub(crate) enum FoldedSubject {
         statement: Option<Arc<Statement>>,
         tagged: Option<TaggedQuery>,
     },
+    /// Database calls with statements of all kinds.
+    OtherStatements,
 }
 
 impl FoldedSubject {
@@ -121,7 +123,10 @@ impl FoldedSubject {
         match self {
             FoldedSubject::None => FoldedSubject::None,
             FoldedSubject::Host(_) => FoldedSubject::Host(OTHER_HOST),
-            FoldedSubject::Call { .. } => {
+            FoldedSubject::Call { statement: Some(_), .. } | FoldedSubject::OtherStatements => {
+                FoldedSubject::OtherStatements
+            }
+            FoldedSubject::Call { statement: None, .. } => {
                 let tagged = Some(("SQL".into(), OTHER.into()));
                 FoldedSubject::Call { statement: None, tagged }
             }
@@ -138,6 +143,7 @@ pub(crate) enum FoldKey {
     Statement(u64),
     /// A hash of what the tags name.
     Tagged(u64),
+    OtherStatements,
 }
 
 impl FoldKey {
@@ -146,8 +152,9 @@ impl FoldKey {
             FoldedSubject::None => FoldKey::None,
             FoldedSubject::Host(host) => FoldKey::Host(*host),
             FoldedSubject::Call { statement: Some(statement), .. } => {
-                FoldKey::Statement(statement.fingerprint)
+                FoldKey::Statement(statement.fingerprint ^ statement.names)
             }
+            FoldedSubject::OtherStatements => FoldKey::OtherStatements,
             FoldedSubject::Call { statement: None, .. } => FoldKey::Tagged(query_hash),
         }
     }
@@ -189,6 +196,8 @@ pub(crate) struct Request {
     pub scopes: u32,
     /// Spans without a parent.
     pub roots: u32,
+    /// An error was told of it, wherever that is kept.
+    pub failed: bool,
 }
 
 /// Rows that a finished request keeps room for; tags, and sums.
@@ -212,6 +221,7 @@ impl Request {
             folded_spans: 0,
             scopes: 0,
             roots: 0,
+            failed: false,
         }
     }
 
@@ -232,10 +242,20 @@ impl Request {
         self.folded_spans = 0;
         self.scopes = 0;
         self.roots = 0;
+        self.failed = false;
     }
 
     pub(crate) fn spans(&self) -> u64 {
         self.rows.len() as u64 + self.folded_spans
+    }
+
+    /// Operations have new numbers: finds its sums by these.
+    pub(crate) fn find_folded_anew(&mut self) {
+        self.folded_at.clear();
+        for (at, folded) in self.folded.iter().enumerate() {
+            let key = FoldKey::of(&folded.subject, folded.query_hash);
+            self.folded_at.insert((folded.op, key), at);
+        }
     }
 
     /// What it holds.

@@ -26,7 +26,7 @@ pub struct EngineStats {
     pub requests: u64,
     /// Requests closed because they had been open too long.
     pub requests_closed_by_age: u64,
-    /// Requests closed early because too many were open.
+    /// Requests closed early because too many were open, or they held too much together.
     pub requests_closed_by_limit: u64,
     /// Requests closed without their root at shutdown.
     pub requests_closed_at_shutdown: u64,
@@ -43,7 +43,7 @@ pub struct EngineStats {
     pub spans_counted: u64,
     /// Of these, spans that came after their request was complete.
     pub spans_late: u64,
-    /// Of these, spans counted in sums only, because their request has too many.
+    /// Of these, spans counted in sums only, because their request, or all open ones, have too many.
     pub spans_folded: u64,
     /// Spans of requests without a scope.
     pub spans_without_scope: u64,
@@ -62,7 +62,7 @@ pub struct EngineStats {
     /// Roots beyond a request's first; they are trees of their own.
     pub roots_extra: u64,
 
-    /// Tags left out: too many, too much text, or too many distinct keys.
+    /// Tags left out: too many, too much text, too many distinct keys, or too much in all open requests.
     pub tags_dropped: u64,
     /// Tag values kept in part.
     pub tag_values_cut: u64,
@@ -102,7 +102,7 @@ pub struct EngineStats {
 
     /// Errors left out because the configuration says so, or with an ignored request.
     pub errors_ignored: u64,
-    /// Errors beyond what a request or a minute keeps.
+    /// Errors beyond what a minute keeps.
     pub errors_over_limit: u64,
 
     /// Traces kept at some time, of which the best of each minute stay.

@@ -172,8 +172,15 @@ impl TagReader<'_> {
             key = (operations.other_of(info.layer, self.stats), FoldKey::of_surplus(&subject));
             at = request.folded_at.get(&key).copied();
         }
+        let spelling = match &subject {
+            FoldedSubject::Call { statement, .. } => statement.clone(),
+            _ => None,
+        };
         let at = at.unwrap_or_else(|| {
             request.folded_at.insert(key, request.folded.len());
+            // It holds its statement as long as the request is open.
+            let text = spelling.as_ref().filter(|_| whole);
+            request.statement_bytes += text.map_or(0, |statement| STATEMENT + statement.text.len());
             request.folded.push(FoldedSpans {
                 op: key.0,
                 subject: if whole { subject } else { subject.surplus() },
@@ -185,6 +192,13 @@ impl TagReader<'_> {
             request.folded.len() - 1
         });
         if let Some(folded) = request.folded.get_mut(at) {
+            // The first by alphabet is shown, as in a minute's table.
+            if let (FoldedSubject::Call { statement: Some(held), .. }, Some(new)) =
+                (&mut folded.subject, spelling)
+                && new.text < held.text
+            {
+                *held = new;
+            }
             folded.calls.record_value(row.duration);
             folded.rows.record_value(rows);
             if !matches!(folded.subject, FoldedSubject::None) {

@@ -11,6 +11,11 @@ const LITERAL: u8 = 1;
 const NAME: u8 = 2;
 const SIGN: u8 = 3;
 
+/// Tells pairs of names apart: of a model and a verb, whose letter case the fingerprint does not see.
+pub(super) fn of_names(model: &str, verb: &str) -> u64 {
+    xxh3_64(model.as_bytes()).rotate_left(1) ^ xxh3_64(verb.as_bytes())
+}
+
 /// XXH3-64 over the judged tokens, each with its kind and length (so that `"a b"` and `a b` differ). `canon` is scratch space.
 pub(super) fn fingerprint(sql: &[u8], tokens: &[Token], canon: &mut Vec<u8>) -> u64 {
     canon.clear();

@@ -20,6 +20,8 @@ pub struct Statement {
     pub operation: Box<str>,
     /// Equal for statements that differ only in literals, case, spacing, comments and the lengths of lists.
     pub fingerprint: u64,
+    /// Equal for equal models and verbs. Statements of one fingerprint may differ in it by letter case.
+    pub names: u64,
     /// What it was read as.
     pub dialect: Dialect,
 }
@@ -51,6 +53,7 @@ pub fn analyse(
     };
     let operation =
         if subject.is_empty() { format!("SQL/{verb}") } else { format!("SQL/{subject}/{verb}") };
+    let names = fingerprint::of_names(&model, &verb);
     Statement {
         text: render::as_str(text).into(),
         summary: render::as_str(outline.summary()).into(),
@@ -58,6 +61,7 @@ pub fn analyse(
         verb: verb.into(),
         operation: operation.into(),
         fingerprint,
+        names,
         dialect,
     }
 }

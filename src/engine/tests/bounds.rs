@@ -203,3 +203,41 @@ fn calls_are_of_the_model_that_they_name() {
         assert_eq!(calls_by_subject(&period), (0, vec![("Order", 20), ("User", 10)]));
     }
 }
+
+#[test]
+fn who_holds_little_does_not_go_for_who_holds_much() {
+    let mut feed = feed();
+    for n in 1..=500 {
+        feed.span(&span(n, 2, 1, 0, MS, "View/x"));
+    }
+    for n in 1001..=1005_u64 {
+        for i in 0..21_000 {
+            let op = format!("Custom/{}", if i < 20_000 { 0 } else { i });
+            feed.span(&span(n, 10 + i, 1, 0, MS, &op));
+        }
+    }
+    let closed = feed.engine.stats().requests_closed_by_limit;
+    assert!(closed > 0 && closed < 10, "{closed}");
+    for n in 1..=500 {
+        feed.span(&span(n, 1, 0, 0, 10 * MS, "Controller/a"));
+    }
+    let period = feed.close();
+    assert_eq!(metric(&period, "", "Controller", "a").count, 500);
+    assert_eq!(metric(&period, "Controller/a", "View", "all").count, 500);
+}
+
+#[test]
+fn a_request_has_failed_wherever_its_errors_are_kept() {
+    let mut feed = feed();
+    let long = "x".repeat(16_000);
+    for n in 1..=2000 {
+        feed.span(&span(n, 2, 1, 0, MS, "View/x"));
+        feed.error(n, "E", &long, &[("a", (&*long).into())]);
+    }
+    for n in 1..=2000 {
+        feed.span(&span(n, 1, 0, 0, 10 * MS, "Controller/a"));
+    }
+    let period = feed.close();
+    assert_eq!(metric(&period, "", "Errors", "Request").count, 2000);
+    assert_eq!(period.counts.errors, 2000);
+}
