@@ -433,8 +433,9 @@ scout_status_t scout_flush(scout_core_t core,
  * at-exit hook: this library registers none. A process that ends without it keeps what the
  * durability level promises (docs/configuration.md, `durability`).
  *
- * Blocks as `scout_flush` does, and returns as that does; `SCOUT_E_BUSY` when another core was being
- * made for all that time: then nothing has ended, and it may be called again. Any thread.
+ * Blocks for at most `timeout_ms` milliseconds, but as `scout_flush` says, and returns as that does;
+ * `SCOUT_E_BUSY` when another core was being made for all that time: then nothing has ended, and it may
+ * be called again. Any thread.
  */
 scout_status_t scout_shutdown(scout_core_t core,
                               uint32_t timeout_ms);

@@ -96,8 +96,9 @@ pub extern "C" fn scout_flush(core: scout_core_t, timeout_ms: u32) -> scout_stat
 /// at-exit hook: this library registers none. A process that ends without it keeps what the
 /// durability level promises (docs/configuration.md, `durability`).
 ///
-/// Blocks as `scout_flush` does, and returns as that does; `SCOUT_E_BUSY` when another core was being
-/// made for all that time: then nothing has ended, and it may be called again. Any thread.
+/// Blocks for at most `timeout_ms` milliseconds, but as `scout_flush` says, and returns as that does;
+/// `SCOUT_E_BUSY` when another core was being made for all that time: then nothing has ended, and it may
+/// be called again. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn scout_shutdown(core: scout_core_t, timeout_ms: u32) -> scout_status_t {
     guard(|| core::shutdown(core, timeout_ms))
