@@ -243,20 +243,21 @@ fn floods_are_bounded() {
     assert!(peak < BOUND);
 
     let mut flood = Flood::new();
-    for n in 1..=40_000_u64 {
+    for n in 1..=12_000_u64 {
         // Of ten requests, that many that all but the first are sums.
         let sql = format!("SELECT a{} FROM b WHERE {}", n % 1500, "abc = def AND ".repeat(300));
         flood.span(n % 10 + 1, n + 1, 1, "SQL/Query", &[("db.statement", &sql)]);
     }
-    let (peak, _) = flood.end("40,000 statements of ten open requests");
+    let (peak, _) = flood.end("12,000 statements of ten open requests");
     assert!(peak < BOUND);
 
     let mut flood = Flood::new();
-    for n in 1..=10_000_u64 {
+    for n in 1..=4_000_u64 {
         let sql = format!("SELECT a{n} FROM b WHERE {}", "abc = def AND ".repeat(900));
-        flood.span(n % 5000 + 1, n + 1, 1, "Controller/a", &[("db.statement", &sql)]);
+        flood.span(n % 2000 + 1, n + 1, 1, "Controller/a", &[("db.statement", &sql)]);
     }
-    let (peak, _) = flood.end("10,000 statements of scopes");
+    assert!(flood.engine.stats().requests_closed_by_limit > 0);
+    let (peak, _) = flood.end("4,000 long statements of scopes");
     assert!(peak < BOUND);
 
     let mut flood = Flood::new();
