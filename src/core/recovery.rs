@@ -7,6 +7,7 @@ use crate::engine::{Engine, EngineConfig};
 use crate::record::Record;
 use crate::recorder::{Adopted, Gaps, SUFFIX, SegmentFile, clock, is_of_the_disk};
 use crate::spool::Safety;
+use crate::sys::dir::Dir;
 use std::collections::HashMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -110,7 +111,9 @@ fn recover_file(core: &Core, file: &SegmentFile) {
     let again = file.is_recovered();
     // Its process may have died before it did: what is named here must not be in the segments again after
     // a loss of power.
-    if let Err(error) = file.sync() {
+    // And before that, what its last checkpoint is about.
+    let synced = core.files.as_ref().map_or(Ok(()), Dir::sync).and_then(|()| file.sync());
+    if let Err(error) = synced {
         core.log.add(Level::Warn, || format!("{}: {error}", file.signature()));
     }
     let spool = || core.spool.lock().unwrap_or_else(PoisonError::into_inner);

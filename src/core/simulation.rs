@@ -230,6 +230,10 @@ impl Simulation {
     /// What a process left is brought in by another.
     fn recover(&self, process: &mut Process) {
         let Some(mut file) = self.files.borrow_mut().pop() else { return };
+        let dir = VirtualDir { disk: self.disk.clone(), process: process.number };
+        if dir.sync().is_err() {
+            return self.files.borrow_mut().push(file);
+        }
         file.on_platter.committed = file.committed;
         file.on_platter.segment.clone_from(&file.segment);
         self.world.say(|| format!("process {} recovers {}", process.number, file.signature));
