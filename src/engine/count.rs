@@ -8,7 +8,7 @@ use super::merge::Entry;
 use super::open::{Fate, Recent};
 use super::operation::{OpId, SpanKind, split};
 use super::period::NPlusOne;
-use super::request::{FoldedSubject, Load, Request, SpanRow};
+use super::request::{Load, Request, SpanRow};
 use super::rules::{Candidate, Verdict};
 use super::symbols::Interned;
 use super::tag::StoredValue;
@@ -191,11 +191,8 @@ impl Engine {
 
     /// Counts every span of a request.
     fn count_layers(&mut self, request: &Request, live: &mut LiveMinute, counting: &Counting) {
-        let Counting { scope, endpoint, job, .. } = *counting;
+        let Counting { root, scope, endpoint, job, .. } = *counting;
         self.touched.clear();
-        if !request.folded.is_empty() {
-            self.count_folded(request, live, counting);
-        }
         let mut groups = Groups {
             operations: &self.operations,
             keys: &self.keys,
@@ -204,6 +201,16 @@ impl Engine {
             endpoint,
             request: self.request,
         };
+        for folded in &request.folded {
+            let info = groups.operations.info(folded.op);
+            // Whose children they were is not known: they take their time from the root.
+            self.tree.add_children(root, folded.calls.total);
+            let job = job.filter(|_| info.kind.is_job_layer());
+            groups.live.layer(endpoint, job, info.layer, &folded.calls, groups.stats);
+            if let Some(group) = groups.count_folded(folded, info.kind) {
+                self.touched.push(group);
+            }
+        }
         for (at, (row, exclusive)) in self.tree.exclusive(&request.rows).enumerate() {
             if at as u32 == scope {
                 if let Some(endpoint) = groups.live.endpoints.get_mut(endpoint as usize) {
@@ -217,52 +224,6 @@ impl Engine {
             }
             if let Some(group) = groups.count(request, row, row.kind) {
                 self.touched.push(group);
-            }
-        }
-    }
-
-    /// Counts the spans of which a request has only sums.
-    #[cold]
-    fn count_folded(&mut self, request: &Request, live: &mut LiveMinute, counting: &Counting) {
-        let Counting { root, endpoint, job, .. } = *counting;
-        for folded in &request.folded {
-            let info = self.operations.info(folded.op);
-            // Whose children they were is not known: they take their time from the root.
-            self.tree.add_children(root, folded.calls.total);
-            let job = job.filter(|_| info.kind.is_job_layer());
-            live.layer(endpoint, job, info.layer, &folded.calls, &mut self.stats);
-            match &folded.subject {
-                FoldedSubject::None => {}
-                FoldedSubject::Host(host) => {
-                    let stats = &mut self.stats;
-                    if let Some(calls) = live.host_calls(endpoint, *host, self.request, stats) {
-                        calls.calls.add(&folded.calls);
-                        calls.histogram.merge(&folded.histogram);
-                    }
-                }
-                FoldedSubject::OtherStatements => {
-                    let group = live.other_calls(endpoint, &mut self.stats);
-                    if live.add_calls(group, self.request, None, folded) {
-                        self.touched.push(group);
-                    }
-                }
-                FoldedSubject::Call { statement, tagged } => {
-                    let mut groups = Groups {
-                        operations: &self.operations,
-                        keys: &self.keys,
-                        stats: &mut self.stats,
-                        live,
-                        endpoint,
-                        request: self.request,
-                    };
-                    let statement = statement.as_ref();
-                    let hash = folded.query_hash;
-                    let group =
-                        groups.find(folded.op, info.kind, statement, hash, || tagged.clone());
-                    if live.add_calls(group, self.request, statement, folded) {
-                        self.touched.push(group);
-                    }
-                }
             }
         }
     }

@@ -1,7 +1,7 @@
 use super::call_group::{CallKind, SubjectKey};
 use super::live::LiveMinute;
 use super::operation::{OTHER, OpId, Operations, SpanKind, split};
-use super::request::{Request, SpanRow, Subject};
+use super::request::{FoldedSpans, FoldedSubject, Request, SpanRow, Subject};
 use super::stats::EngineStats;
 use super::tag::{KnownTag, TagKeys};
 use crate::sql::Statement;
@@ -44,6 +44,30 @@ impl Groups<'_> {
                 self.live.call(group, statement, self.request, row.duration, rows).then_some(group)
             }
         }
+    }
+
+    /// As [`Groups::count`], for calls of which only sums are known.
+    #[cold]
+    pub(super) fn count_folded(&mut self, folded: &FoldedSpans, kind: SpanKind) -> Option<u32> {
+        let (group, statement) = match &folded.subject {
+            FoldedSubject::None => return None,
+            FoldedSubject::Host(host) => {
+                let calls = self.live.host_calls(self.endpoint, *host, self.request, self.stats)?;
+                calls.calls.add(&folded.calls);
+                calls.histogram.merge(&folded.histogram);
+                return None;
+            }
+            FoldedSubject::OtherStatements => {
+                (self.live.other_calls(self.endpoint, self.stats), None)
+            }
+            FoldedSubject::Call { statement, tagged } => {
+                let statement = statement.as_ref();
+                let group =
+                    self.find(folded.op, kind, statement, folded.query_hash, || tagged.clone());
+                (group, statement)
+            }
+        };
+        self.live.add_calls(group, self.request, statement, folded).then_some(group)
     }
 
     /// The group of database calls with this operation and statement.

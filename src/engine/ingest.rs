@@ -26,8 +26,6 @@ const CROWDED_DETAIL_BYTES: usize = MAX_OPEN_DETAIL_BYTES / 2;
 /// The bytes of statements from which on further spans are kept as sums only; but for roots and scopes,
 /// which have as many again.
 const FULL_STATEMENT_BYTES: usize = 16 << 20;
-/// What [`Engine::share`] counts in.
-const WHOLE: usize = 1024;
 /// The most members of one field of an application's description: its libraries are a long list.
 const MAX_METADATA_MEMBERS: usize = 10_000;
 /// The most tags read of an error.
@@ -127,26 +125,23 @@ impl Engine {
         self.keep_load(now);
     }
 
-    /// How much of what open requests may hold together these hold, of what there is most of, in
-    /// 1,024ths.
-    fn share(&self, load: &Load) -> usize {
-        // Roots and scopes have a place of their own, whatever the limit: as many again.
-        let rows = 2 * self.config.max_open_spans.max(1);
-        (load.rows * WHOLE / rows)
-            .max(load.statement_bytes * WHOLE / (2 * FULL_STATEMENT_BYTES))
-            .max(load.detail_bytes * WHOLE / MAX_OPEN_DETAIL_BYTES)
-            .max(load.sums * WHOLE / MAX_OPEN_SUMS)
+    /// What open requests may hold together. Spans alone are no burden: there are sums for them.
+    #[inline]
+    fn limit(&self) -> Load {
+        Load {
+            spans: usize::MAX,
+            // Roots and scopes have a place of their own, whatever the limit: as many again.
+            rows: 2 * self.config.max_open_spans,
+            statement_bytes: 2 * FULL_STATEMENT_BYTES,
+            detail_bytes: MAX_OPEN_DETAIL_BYTES,
+            sums: MAX_OPEN_SUMS,
+        }
     }
 
     /// Closes requests, should those that are open hold more than they may.
     #[inline]
     fn keep_load(&mut self, now: UnixNanos) {
-        let load = &self.load;
-        if load.rows > 2 * self.config.max_open_spans
-            || load.statement_bytes > 2 * FULL_STATEMENT_BYTES
-            || load.detail_bytes > MAX_OPEN_DETAIL_BYTES
-            || load.sums > MAX_OPEN_SUMS
-        {
+        if self.load.exceeds(&self.limit()) {
             self.shed_load(now);
         }
     }
@@ -155,25 +150,28 @@ impl Engine {
     /// not soon.
     #[cold]
     fn shed_load(&mut self, now: UnixNanos) {
+        const WHOLE: usize = 1024;
         const ENOUGH: usize = WHOLE / 8 * 7;
+        let limit = self.limit();
+        let share = |load: &Load| load.share(&limit, WHOLE);
         // What has its root is complete, or nearly.
         self.complete_rooted(now);
         std::mem::swap(&mut self.rooted, &mut self.rooted_before);
-        if self.share(&self.load) > ENOUGH {
+        if share(&self.load) > ENOUGH {
             self.complete_rooted(now);
         }
-        if self.share(&self.load) <= ENOUGH {
+        if share(&self.load) <= ENOUGH {
             return;
         }
         let mut open: Vec<(usize, TraceId)> = self
             .requests
             .each_open()
-            .map(|request| (self.share(&request.load()), request.trace_id))
+            .map(|request| (share(&request.load()), request.trace_id))
             .collect();
         // Of equal ones the oldest first.
         open.sort_by_key(|(share, _)| std::cmp::Reverse(*share));
         for (_, trace_id) in open {
-            if self.share(&self.load) <= ENOUGH {
+            if share(&self.load) <= ENOUGH {
                 break;
             }
             if let Some(at) = self.requests.find(trace_id) {

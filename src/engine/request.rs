@@ -93,6 +93,28 @@ pub(crate) struct Load {
     pub sums: usize,
 }
 
+impl Load {
+    /// Whether it is more than `limit` of anything.
+    #[inline]
+    pub(crate) fn exceeds(&self, limit: &Load) -> bool {
+        self.spans > limit.spans
+            || self.rows > limit.rows
+            || self.statement_bytes > limit.statement_bytes
+            || self.detail_bytes > limit.detail_bytes
+            || self.sums > limit.sums
+    }
+
+    /// How much of `limit` it is, of what it has most of: in `whole` parts.
+    pub(crate) fn share(&self, limit: &Load, whole: usize) -> usize {
+        let part = |held: usize, limit: usize| held.saturating_mul(whole) / limit.max(1);
+        part(self.spans, limit.spans)
+            .max(part(self.rows, limit.rows))
+            .max(part(self.statement_bytes, limit.statement_bytes))
+            .max(part(self.detail_bytes, limit.detail_bytes))
+            .max(part(self.sums, limit.sums))
+    }
+}
+
 impl SubAssign for Load {
     fn sub_assign(&mut self, other: Load) {
         self.spans = self.spans.saturating_sub(other.spans);
