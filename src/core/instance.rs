@@ -37,7 +37,7 @@ pub(super) struct Core {
     /// Panics that a guard caught.
     pub(super) panics: AtomicU64,
     /// Before the last drain, no recording call was under way, and none could begin any more.
-    pub(super) ended_quietly: AtomicBool,
+    ended_quietly: AtomicBool,
     is_empty: AtomicBool,
     pub(super) place: PlaceNote,
     seed: [u64; 2],
@@ -227,7 +227,7 @@ impl Core {
             return;
         }
         *self.pipeline.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        let spool = || self.spool.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let spool = || self.spool.lock().unwrap_or_else(PoisonError::into_inner);
         // What is written and has no name yet gets it from whoever finds the file for records.
         let ending = if spool().has_unnamed() { Ending::Left } else { Ending::Done };
         let is_quiet = self.ended_quietly.load(Ordering::Acquire);

@@ -8,7 +8,7 @@
 
 use super::process::{Ending, current};
 use super::segment::{SEGMENT_BYTES, Segment};
-use crate::sys::dir::{Dir, Lock};
+use crate::sys::dir::{Dir, Lock, is_of_the_disk};
 use crate::sys::host;
 use crate::sys::memory::{self, Region};
 use std::io;
@@ -126,7 +126,7 @@ impl SegmentFile {
         // this process itself had mapped, it had locked; or it has become another program since.
         let owner = match lock.read_u32(std::mem::offset_of!(FileHeader, process)) {
             Err(error) if gaps == Gaps::Emptied && is_of_the_disk(&error) => {
-                dir.rename(&name, &name.replace(SUFFIX, ".damaged"))?;
+                dir.rename(&name, &damaged_name(&name))?;
                 return Ok(Adopted::Unreadable);
             }
             owner => owner?,
@@ -278,7 +278,7 @@ impl SegmentFile {
 
     /// Keeps the file to be looked at, under another name.
     pub fn set_aside(&self) {
-        let _ = self.dir.rename(&self.name, &format!("{}.damaged", self.signature()));
+        let _ = self.dir.rename(&self.name, &damaged_name(&self.name));
         self.let_go();
     }
 
@@ -302,9 +302,9 @@ impl SegmentFile {
     }
 }
 
-/// Whether the disk does not give something back, and it is no want of anything else.
-pub fn is_of_the_disk(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EIO | libc::EBADMSG))
+/// What a file is called that is only to be looked at.
+fn damaged_name(name: &str) -> String {
+    format!("{}.damaged", name.strip_suffix(SUFFIX).unwrap_or(name))
 }
 
 fn offset_of(chunk: usize) -> u64 {

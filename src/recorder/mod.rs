@@ -35,7 +35,7 @@ mod supply;
 mod thread;
 mod writer;
 
-pub use arena::{Adopted, Gaps, SUFFIX, SegmentFile, is_of_the_disk};
+pub use arena::{Adopted, Gaps, SUFFIX, SegmentFile};
 pub use drain::{Carry, DrainReport, Drainer};
 pub use names::{InternError, NAME_BYTES, NAMES, NameTable};
 pub use process::{

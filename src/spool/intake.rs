@@ -5,7 +5,7 @@ use super::frame;
 use super::name::{self, PENDING};
 use super::store::{Safety, Spool};
 use super::{Item, Storage};
-use crate::sys::dir::{STALE, is_temporary};
+use crate::sys::dir::is_temporary;
 use std::io;
 
 impl<T: Item, S: Storage> Spool<T, S> {
@@ -164,12 +164,11 @@ impl<T: Item> Spool<T> {
     /// it for an hour; a process that lives after all finds it named, or writes it anew.
     pub fn name_orphans(&mut self, files: &[String], has_file: impl Fn(&str) -> bool) {
         let Some(dir) = &self.dir else { return };
-        let is_stale = |file: &str| dir.age(file).is_ok_and(|age| age >= STALE);
         for file in files {
             let is_orphan = name::signature_of_pending(file).is_some_and(|of| !has_file(of));
             let done = match file.strip_suffix(PENDING) {
-                Some(name) if is_orphan && is_stale(file) => dir.rename(file, name),
-                None if is_temporary(file) && is_stale(file) => dir.remove(file),
+                Some(name) if is_orphan && dir.is_stale(file) => dir.rename(file, name),
+                None if is_temporary(file) && dir.is_stale(file) => dir.remove(file),
                 _ => Ok(()),
             };
             self.counters.write_errors += u64::from(done.is_err());

@@ -3,7 +3,7 @@ use super::memory::Held;
 use super::name::{File, Kind, MERGED, MERGING};
 use super::{Item, Merged, Storage, Suspects};
 use crate::model::Minute;
-use crate::sys::dir::Dir;
+use crate::sys::dir::{Dir, is_of_the_disk};
 use std::collections::{HashSet, VecDeque};
 use std::io;
 
@@ -269,6 +269,5 @@ impl<T: Item, S: Storage> Spool<T, S> {
 
 /// Whether a file cannot be read for something that is wrong with it, and may be so for ever.
 fn is_of_the_file(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::PermissionDenied
-        || matches!(error.raw_os_error(), Some(libc::EIO | libc::EBADMSG))
+    error.kind() == io::ErrorKind::PermissionDenied || is_of_the_disk(error)
 }

@@ -12,7 +12,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// A file that is being written is written to within this time.
-pub const STALE: Duration = Duration::from_secs(3600);
+const STALE: Duration = Duration::from_secs(3600);
+
+/// Whether the disk does not give something back, and it is no want of anything else.
+pub fn is_of_the_disk(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EIO | libc::EBADMSG))
+}
 
 /// Whether it is how [`Dir::write`] calls what is not whole yet.
 pub fn is_temporary(name: &str) -> bool {
@@ -234,18 +239,24 @@ impl Dir {
     }
 
     /// How long ago a file was written last; zero if that lies ahead, as after a step of the clock.
-    pub fn age(&self, name: &str) -> io::Result<Duration> {
+    fn age(&self, name: &str) -> io::Result<Duration> {
         let stat = self.stat(&c_string(name.as_bytes())?)?;
         let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);
         let written = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         Ok(SystemTime::now().duration_since(written).unwrap_or_default())
     }
 
+    /// Whether nobody wrote to a file for an hour, so that whoever was to finish it is dead; false where
+    /// that cannot be seen.
+    pub fn is_stale(&self, name: &str) -> bool {
+        self.age(name).is_ok_and(|age| age >= STALE)
+    }
+
     /// Removes files that processes which died left half written: those that `is_one` is true of, and
-    /// that nobody wrote to for an hour. What cannot be seen or removed stays.
+    /// that are stale. What cannot be removed stays.
     pub fn remove_stale(&self, is_one: impl Fn(&str) -> bool) {
         for (name, _) in self.files().into_iter().flatten() {
-            if is_one(&name) && self.age(&name).is_ok_and(|age| age >= STALE) {
+            if is_one(&name) && self.is_stale(&name) {
                 let _ = self.remove(&name);
             }
         }
