@@ -116,6 +116,12 @@ impl Flood {
         self.engine.ingest(&record.unwrap(), &NoNames, NOW);
     }
 
+    /// Stays within the bound.
+    fn holds(self, label: &str) {
+        let (peak, _) = self.end(label);
+        assert!(peak < BOUND, "{label}: {peak:.1} MiB");
+    }
+
     /// Peak and present use in MiB.
     fn end(mut self, label: &str) -> (f64, f64) {
         self.engine.end_round(NOW);
@@ -136,8 +142,7 @@ fn floods_are_bounded() {
     for n in 1..=10_000_u64 {
         flood.span(n, 2, 1, "Controller/a", &[]);
     }
-    let (peak, _) = flood.end("10,000 open requests");
-    assert!(peak < BOUND);
+    flood.holds("10,000 open requests");
 
     let mut flood = Flood::new();
     for n in 1..=100_000_u64 {
@@ -147,8 +152,7 @@ fn floods_are_bounded() {
             flood.engine.end_round(NOW);
         }
     }
-    let (peak, _) = flood.end("100,000 endpoints");
-    assert!(peak < BOUND);
+    flood.holds("100,000 endpoints");
 
     let mut flood = Flood::new();
     for n in 1..=100_000_u64 {
@@ -161,8 +165,7 @@ fn floods_are_bounded() {
             flood.engine.end_round(NOW);
         }
     }
-    let (peak, _) = flood.end("100,000 statements, hosts and tag keys");
-    assert!(peak < BOUND);
+    flood.holds("100,000 statements, hosts and tag keys");
 
     let mut flood = Flood::new();
     let text = "x".repeat(2000);
@@ -177,8 +180,7 @@ fn floods_are_bounded() {
     for n in 1..=400_000_u64 {
         flood.span(n % 9000 + 1, n + 1, 1, "Custom/x", &[]);
     }
-    let (peak, _) = flood.end("400,000 spans of 9,000 open requests");
-    assert!(peak < BOUND);
+    flood.holds("400,000 spans of 9,000 open requests");
 
     let mut flood = Flood::new();
     for n in 1..=12_000_u64 {
@@ -187,8 +189,7 @@ fn floods_are_bounded() {
         let sql = if n % 2 == 0 { long } else { sql };
         flood.span(n % 9000 + 1, n + 1, 1, "SQL/Query", &[("db.statement", &sql)]);
     }
-    let (peak, _) = flood.end("12,000 statements of 9,000 open requests");
-    assert!(peak < BOUND);
+    flood.holds("12,000 statements of 9,000 open requests");
 
     let mut flood = Flood::new();
     for n in 1..=6_000_u64 {
@@ -201,22 +202,19 @@ fn floods_are_bounded() {
             flood.engine.end_round(NOW);
         }
     }
-    let (peak, _) = flood.end("6,000 long statements in traces and tables");
-    assert!(peak < BOUND);
+    flood.holds("6,000 long statements in traces and tables");
 
     let mut flood = Flood::new();
     for n in 1..=700_000_u64 {
         flood.span(n % 9000 + 1, n + 1, 1, "Controller/a", &[]);
     }
-    let (peak, _) = flood.end("700,000 scopes of 9,000 open requests");
-    assert!(peak < BOUND);
+    flood.holds("700,000 scopes of 9,000 open requests");
 
     let mut flood = Flood::new();
     for n in 1..=40_000_u64 {
         flood.span(n % 9000 + 1, n + 1, 1, "Custom/x", &[("text", &text), ("more", &text)]);
     }
-    let (peak, _) = flood.end("160 MB of text in spans of 9,000 open requests");
-    assert!(peak < BOUND);
+    flood.holds("160 MB of text in spans of 9,000 open requests");
 
     let mut flood = Flood::new();
     let many: Vec<(String, &str)> = (0..60).map(|n| (format!("rows{n}"), "")).collect();
@@ -224,23 +222,20 @@ fn floods_are_bounded() {
     for n in 1..=60_000_u64 {
         flood.span(n % 9000 + 1, n + 1, 1, "Custom/x", &many);
     }
-    let (peak, _) = flood.end("3,600,000 empty tags in spans of 9,000 open requests");
-    assert!(peak < BOUND);
+    flood.holds("3,600,000 empty tags in spans of 9,000 open requests");
 
     let mut flood = Flood::new();
     for n in 1..=50_000_u64 {
         flood.request_tags(n % 9000 + 1, &[("text", &text), ("more", &text)]);
     }
-    let (peak, _) = flood.end("200 MB of text about 9,000 open requests");
-    assert!(peak < BOUND);
+    flood.holds("200 MB of text about 9,000 open requests");
 
     let mut flood = Flood::new();
     let long = "at somewhere in something\n".repeat(2000);
     for n in 1..=20_000_u64 {
         flood.error(n % 9000 + 1, "Oops", &long, &[("text", &text)]);
     }
-    let (peak, _) = flood.end("20,000 errors of 9,000 open requests");
-    assert!(peak < BOUND);
+    flood.holds("20,000 errors of 9,000 open requests");
 
     let mut flood = Flood::new();
     for n in 1..=12_000_u64 {
@@ -248,8 +243,7 @@ fn floods_are_bounded() {
         let sql = format!("SELECT a{} FROM b WHERE {}", n % 1500, "abc = def AND ".repeat(300));
         flood.span(n % 10 + 1, n + 1, 1, "SQL/Query", &[("db.statement", &sql)]);
     }
-    let (peak, _) = flood.end("12,000 statements of ten open requests");
-    assert!(peak < BOUND);
+    flood.holds("12,000 statements of ten open requests");
 
     let mut flood = Flood::new();
     for n in 1..=4_000_u64 {
@@ -257,8 +251,7 @@ fn floods_are_bounded() {
         flood.span(n % 2000 + 1, n + 1, 1, "Controller/a", &[("db.statement", &sql)]);
     }
     assert!(flood.engine.stats().requests_closed_by_limit > 0);
-    let (peak, _) = flood.end("4,000 long statements of scopes");
-    assert!(peak < BOUND);
+    flood.holds("4,000 long statements of scopes");
 
     let mut flood = Flood::new();
     let json = format!("[{}]", vec!["{\"id\":1}"; 1700].join(","));
@@ -266,8 +259,7 @@ fn floods_are_bounded() {
         let keys = ["request_params", "request_session", "environment"];
         flood.error(0, &format!("Oops{n}"), "", &keys.map(|key| (key, json.as_str())));
     }
-    let (peak, _) = flood.end("1000 errors with 5000 JSON objects each");
-    assert!(peak < BOUND);
+    flood.holds("1000 errors with 5000 JSON objects each");
 
     // And after all that, an engine goes on as ever.
     let mut flood = Flood::new();

@@ -7,12 +7,12 @@ import shutil
 import struct
 import subprocess
 import tempfile
-import time
 
 import account
 from receiver import Receiver
 
 import payloads
+import tracer
 
 KEY = "abcdefghij0123456789"
 # While every call is traced, on a machine that may be busy.
@@ -117,11 +117,11 @@ class Trial:
         if kind.short:
             variables = {"LD_PRELOAD": bench.shim, "SHIM_FIRED": mark, **kind.shim(n)}
         host = Launched(bench.program, self.place, "host", self.options, 2, REQUESTS, **variables)
-        tracer = None if kind.short else self._trace(host.process.pid, n)
+        traced = None if kind.short else self._trace(host.process.pid, n)
         self.code, self.said = host.finish()
         self.host = host.outcome()
-        if tracer:
-            tracer.wait(30)
+        if traced:
+            traced.wait(30)
             with open(os.path.join(self.place, "strace")) as file:
                 log = file.read()
             self.fired = "(INJECTED)" in log or "killed by SIGKILL" in log
@@ -129,14 +129,8 @@ class Trial:
             self.fired = os.path.exists(mark)
 
     def _trace(self, pid, n):
-        tracer = subprocess.Popen(
-            ["strace", "-f", "-qq", "-o", os.path.join(self.place, "strace"), "-p", str(pid),
-             "-e", "trace=" + self.kind.calls, "-e", self.kind.strace(n)], stderr=subprocess.DEVNULL)
-        ends = time.monotonic() + 30
-        while "TracerPid:\t0" in open("/proc/%d/status" % pid).read():
-            assert time.monotonic() < ends and tracer.poll() is None, "strace did not attach"
-            time.sleep(0.002)
-        return tracer
+        return tracer.attach(pid, os.path.join(self.place, "strace"),
+                             "-e", "trace=" + self.kind.calls, "-e", self.kind.strace(n))  # fmt: skip
 
     def spool(self):
         """The one application's folder; None where none could be made."""

@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import payloads
+import tracer
 from host import SAFE, SPOOLED, Core, dies_with, done, recovered, segment_files, started
 
 RECORDS = 300
@@ -76,15 +77,10 @@ def fault_in_a_recovery(data):
     assert payloads.requests(data, "Controller/poisoned") == RECORDS - 1, "and only once"
 
 
-def traced(process, *options):
-    """strace on a process that waits for us; where it writes."""
+def _trace(process, *options):
+    """strace on a process that waits for us, and where it writes."""
     log = os.path.join(os.environ["TEST_DIR"], "strace")
-    tracer = subprocess.Popen(["strace", "-f", "-y", "-qq", "-o", log, "-p", str(process.pid), *options],
-                              stderr=subprocess.DEVNULL)  # fmt: skip
-    while "TracerPid:\t0" in open("/proc/%d/status" % process.pid).read():
-        assert tracer.poll() is None, "strace did not attach"
-        time.sleep(0.002)
-    return log, tracer
+    return tracer.attach(process.pid, log, *options), log
 
 
 def order_on_disk(data):
@@ -100,10 +96,10 @@ def order_on_disk(data):
         os.kill(os.getpid(), signal.SIGKILL)
 
     process = started(flush)
-    log, tracer = traced(process, "-e", "trace=fsync,rename,renameat,renameat2")
+    traced, log = _trace(process, "-y", "-e", "trace=fsync,rename,renameat,renameat2")
     os.write(go_write, b"x")
     done(process, -signal.SIGKILL)
-    tracer.wait(30)
+    traced.wait(30)
     with open(log) as file:
         calls = [line for line in file if "= 0" in line]
     steps = [
@@ -144,9 +140,10 @@ def unreadable_sectors(data):
         assert core.shutdown() in SAFE
 
     process = started(recover)
-    traced(process, "-e", "trace=pread64", "-e", "inject=pread64:error=EIO:when=2+2")
+    traced, _ = _trace(process, "-e", "trace=pread64", "-e", "inject=pread64:error=EIO:when=2+2")
     os.write(go_write, b"x")
     done(process)
+    traced.wait(30)
     damaged = int(os.read(said_read, 20))
     delivered = payloads.requests(data, "Controller/before")
     assert damaged > 5 and 0 < delivered < accepted, (damaged, delivered, accepted)
@@ -228,4 +225,5 @@ def _memory(data):
 
 
 TESTS = {"flipped-bits": flipped_bits, "fault-in-a-recovery": fault_in_a_recovery,
-         "order-on-disk": order_on_disk, "unreadable-sectors": unreadable_sectors, "quick-restart": quick_restart, "memory": memory}  # fmt: skip
+         "order-on-disk": order_on_disk, "unreadable-sectors": unreadable_sectors,
+         "quick-restart": quick_restart, "memory": memory}  # fmt: skip

@@ -309,11 +309,7 @@ fn near_its_limit_minutes_become_coarser_and_every_count_stays() {
 
 /// Every bit of a spool file and every cut of it: noticed, set aside, counted, the rest delivered.
 fn damage(make: impl Fn(&mut Spool<Count, virtual_disk::VirtualDir>), ending: &str) {
-    let disk = virtual_disk::Disk::shared(1);
-    let open = |process: u64| -> Spool<Count, virtual_disk::VirtualDir> {
-        let dir = virtual_disk::VirtualDir { disk: disk.clone(), process };
-        Spool::new(Some(dir), process.to_string(), 1 << 20)
-    };
+    let (disk, open) = virtual_spools();
     make(&mut open(1));
     let clean = disk.borrow().files.clone();
     let (name, bytes) = clean.iter().find(|(name, _)| name.ends_with(ending)).unwrap();
@@ -327,15 +323,7 @@ fn damage(make: impl Fn(&mut Spool<Count, virtual_disk::VirtualDir>), ending: &s
         disk.borrow_mut().files = clean.clone();
         disk.borrow_mut().files.insert(name.clone(), bad);
         let mut spool = open(2);
-        let claim = spool.claim().unwrap().unwrap();
-        for minute in spool.minutes(&claim, ALL) {
-            spool.pack(&claim, minute, format!("id{}", minute.0), render).unwrap();
-        }
-        let mut delivered = 0;
-        while let Some(parcel) = spool.next_parcel(&claim, |_| false) {
-            delivered += parcel.spans;
-            spool.delivered(&claim, parcel);
-        }
+        let delivered = deliver(&mut spool, render);
         let counters = spool.counters();
         assert_eq!((counters.files_damaged, counters.spans_damaged), (1, 3), "{name} {case}");
         assert_eq!(delivered, 4, "{name} {case}");
@@ -376,9 +364,8 @@ fn every_flipped_bit_and_every_cut_of_every_kind_of_file_is_noticed() {
 
 #[test]
 fn a_flush_makes_what_only_made_room_outlive_the_machine() {
-    let disk = virtual_disk::Disk::shared(1);
-    let dir = virtual_disk::VirtualDir { disk: disk.clone(), process: 1 };
-    let mut spool: Spool<Count, _> = Spool::new(Some(dir), "1".into(), 1 << 20);
+    let (disk, open) = virtual_spools();
+    let mut spool = open(1);
     let prepared = spool.prepare(vec![count(7, 3)], "1", 1, false);
     spool.publish(prepared);
     assert!(disk.borrow().synced.is_empty(), "that was only to make room");
